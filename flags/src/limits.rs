@@ -14,6 +14,8 @@ pub const DEPTH_MAX: usize = 64;
 pub const DOCUMENT_NODES_MAX: usize = 4_000_000;
 /// Most nodes in the compiled rule of one flag, references counted once.
 pub const FLAG_NODES_MAX: usize = 50_000;
+/// Deepest nesting of a compiled rule, references followed: bounds the stack of an evaluation.
+pub const RULE_DEPTH_MAX: usize = 256;
 /// Largest definition of one flag with its references written out, bytes.
 pub const FLAG_BYTES_MAX: usize = 1 << 20;
 /// Longest flag key, bytes.

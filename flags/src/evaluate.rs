@@ -1,0 +1,462 @@
+//! Running a compiled rule: a walk over typed nodes that borrows from the rule and the context.
+//!
+//! The same code answers requests and explains them: an [`Observer`] sees each node, and the one
+//! that sees nothing costs nothing. Where flagd's engine panics on a value of the wrong type, and
+//! so answers PARSE_ERROR, this one returns a [`Fault`] of the same code.
+//!
+//! Every walk has [`FUEL_STEPS`] steps; a rule that needs more (nested loops over large lists)
+//! fails with GENERAL rather than holding up its caller.
+
+mod compare;
+mod fractional;
+mod list;
+mod number;
+mod text;
+
+use std::borrow::Cow;
+
+use crate::bucket::{Generation, Murmur3};
+use crate::context::{EvaluationContext, TARGETING_KEY};
+use crate::limits::{BUILT_TEXT_BYTES_MAX, FUEL_STEPS};
+use crate::operand::Operand;
+use crate::reason::ErrorCode;
+use crate::rule::{Operands, Operator, Rule, Segment, Variable};
+use crate::value::{Object, Value};
+
+pub(crate) use fractional::{Draw, Entry, Split, seed_of, total_weight};
+
+/// Seconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixSeconds(pub i64);
+
+/// The member of the rule's data that flagd adds.
+const FLAGD: &str = "$flagd";
+
+/// What a rule is evaluated for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) context: &'a EvaluationContext,
+    pub(crate) flag_key: &'a str,
+    pub(crate) now: UnixSeconds,
+    pub(crate) generation: Generation,
+    /// The hash state after the flag key, where implicit bucketing starts.
+    pub(crate) seed: Murmur3,
+}
+
+/// Why a rule could not be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Cow<'static, str>,
+}
+
+impl Fault {
+    fn operand(operator: Operator, expected: &str) -> Self {
+        Self::parse(format!("{:?} needs {expected}", operator.as_str()))
+    }
+
+    fn parse(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: ErrorCode::ParseError, message: message.into() }
+    }
+
+    fn general(message: &'static str) -> Self {
+        Self { code: ErrorCode::General, message: message.into() }
+    }
+}
+
+pub(crate) type Outcome<'a> = Result<Operand<'a>, Fault>;
+
+/// Sees a walk from inside.
+pub(crate) trait Observer {
+    /// Whether anything is seen; draws are only written down for one that does.
+    const WATCHES: bool = true;
+    fn enter(&mut self);
+    fn leave(&mut self, rule: &Rule, outcome: &Outcome<'_>);
+    fn draw(&mut self, draw: Draw);
+}
+
+/// Sees nothing.
+pub(crate) struct Unobserved;
+
+impl Observer for Unobserved {
+    const WATCHES: bool = false;
+    #[inline]
+    fn enter(&mut self) {}
+    #[inline]
+    fn leave(&mut self, _: &Rule, _: &Outcome<'_>) {}
+    #[inline]
+    fn draw(&mut self, _: Draw) {}
+}
+
+/// What `var` looks into.
+enum Data<'a> {
+    /// The evaluation context.
+    Context,
+    /// An element of a list.
+    Element(Operand<'a>),
+    /// The state of a `reduce`.
+    Reduction { current: Operand<'a>, accumulator: Operand<'a>, kind: &'static str },
+}
+
+/// Where `var` looks: first, where flagd does so, into the data around a loop; then into the data
+/// of the innermost loop.
+struct Scope<'a, 's> {
+    data: Data<'a>,
+    outer: Option<&'s Scope<'a, 's>>,
+}
+
+/// One walk over one rule.
+pub(crate) struct Walk<'a, O> {
+    subject: Subject<'a>,
+    fuel: u32,
+    split: bool,
+    pub(crate) observer: O,
+}
+
+impl<'a, O: Observer> Walk<'a, O> {
+    pub(crate) fn new(subject: Subject<'a>, observer: O) -> Self {
+        Self { subject, fuel: FUEL_STEPS, split: false, observer }
+    }
+
+    /// Whether `fractional` has drawn a bucket during the walk.
+    pub(crate) fn has_split(&self) -> bool {
+        self.split
+    }
+
+    /// Evaluates the rule over the context.
+    pub(crate) fn run(&mut self, rule: &'a Rule) -> Outcome<'a> {
+        self.eval(rule, &Scope { data: Data::Context, outer: None })
+    }
+
+    fn eval(&mut self, rule: &'a Rule, scope: &Scope<'a, '_>) -> Outcome<'a> {
+        self.observer.enter();
+        let outcome = match self.burn(1) {
+            Ok(()) => self.dispatch(rule, scope),
+            Err(fault) => Err(fault),
+        };
+        self.observer.leave(rule, &outcome);
+        outcome
+    }
+
+    #[inline]
+    fn dispatch(&mut self, rule: &'a Rule, scope: &Scope<'a, '_>) -> Outcome<'a> {
+        match rule {
+            Rule::Literal(value) => Ok(Operand::Borrowed(value)),
+            Rule::Variable(variable) => self.variable(variable, scope),
+            Rule::Apply(operator, operands) => self.apply(*operator, operands, scope),
+            Rule::Split(split) => self.split(split, scope),
+            Rule::List(rules) => self.eval_all(rules, scope).map(Operand::List),
+            Rule::Reference(_, rule) => self.eval(rule, scope),
+            Rule::Broken(why) => Err(Fault::parse(why.to_string())),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        operator: Operator,
+        operands: &'a Operands,
+        scope: &Scope<'a, '_>,
+    ) -> Outcome<'a> {
+        use Operator as Op;
+        match operator {
+            Op::If | Op::Ternary => self.conditional(operands, scope),
+            Op::And => self.junction(Op::And, operands, false, scope),
+            Op::Or => self.junction(Op::Or, operands, true, scope),
+            Op::Not => Ok(Operand::bool(!self.truth(operands, scope)?)),
+            Op::Truthy => Ok(Operand::bool(self.truth(operands, scope)?)),
+            Op::Var => self.computed_variable(operands, scope),
+            Op::Equal
+            | Op::NotEqual
+            | Op::StrictEqual
+            | Op::StrictNotEqual
+            | Op::Less
+            | Op::LessOrEqual
+            | Op::Greater
+            | Op::GreaterOrEqual => self.compare(operator, operands, scope),
+            Op::Add
+            | Op::Subtract
+            | Op::Multiply
+            | Op::Divide
+            | Op::Remainder
+            | Op::Absolute
+            | Op::Minimum
+            | Op::Maximum => self.calculate(operator, operands, scope),
+            Op::Map | Op::Filter | Op::Reduce | Op::All | Op::Some | Op::None => {
+                self.iterate(operator, operands, scope)
+            }
+            Op::Missing => self.missing(operands, scope),
+            Op::MissingSome => self.missing_some(operands, scope),
+            Op::Merge => self.merge(operands, scope),
+            Op::In => self.membership(operands, scope),
+            Op::Set => self.set(operands, scope),
+            Op::ContainsAll | Op::ContainsAny | Op::ContainsNone => {
+                self.contains(operator, operands, scope)
+            }
+            Op::Concatenate => self.concatenate(operands, scope),
+            Op::Substring => self.substring(operands, scope),
+            Op::StartsWith | Op::EndsWith => self.affix(operator, operands, scope),
+            Op::SemanticVersion => self.semantic_version(operands, scope),
+            Op::Fractional => self.fractional(operands, scope),
+        }
+    }
+
+    // === logic ===
+
+    fn conditional(&mut self, operands: &'a Operands, scope: &Scope<'a, '_>) -> Outcome<'a> {
+        let mut clauses = many(Operator::If, operands)?;
+        loop {
+            match clauses {
+                [] => return Ok(Operand::NULL),
+                [last] => return self.eval(last, scope),
+                [condition, then, rest @ ..] => {
+                    if self.eval(condition, scope)?.is_true() {
+                        return self.eval(then, scope);
+                    }
+                    clauses = rest;
+                }
+            }
+        }
+    }
+
+    /// `and` and `or`: the first operand whose truth is `decisive`, else the last one.
+    fn junction(
+        &mut self,
+        operator: Operator,
+        operands: &'a Operands,
+        decisive: bool,
+        scope: &Scope<'a, '_>,
+    ) -> Outcome<'a> {
+        let mut last = Operand::NULL;
+        for rule in many(operator, operands)? {
+            last = self.eval(rule, scope)?;
+            if last.is_true() == decisive {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// The truth of the first item of a list, or of anything else as it is.
+    fn truth(&mut self, operands: &'a Operands, scope: &Scope<'a, '_>) -> Result<bool, Fault> {
+        Ok(match self.operands(operands, scope)? {
+            Ok(items) => items.first().is_some_and(Operand::is_true),
+            Err(scalar) => scalar.is_true(),
+        })
+    }
+
+    // === data ===
+
+    fn variable(&mut self, variable: &'a Variable, scope: &Scope<'a, '_>) -> Outcome<'a> {
+        let default = match &variable.default {
+            None => Operand::NULL,
+            Some(rule) => self.eval(rule, scope)?,
+        };
+        if let (Some(outer), true) = (scope.outer, variable.may_see_outer()) {
+            let seen = self.variable(variable, outer)?;
+            if !seen.is_null() {
+                return Ok(seen);
+            }
+        }
+        self.look_up(&variable.path, default, scope)
+    }
+
+    /// `var` whose operand has to be evaluated first.
+    fn computed_variable(&mut self, operands: &'a Operands, scope: &Scope<'a, '_>) -> Outcome<'a> {
+        if let Some(outer) = scope.outer {
+            let seen = self.computed_variable(operands, outer)?;
+            if !seen.is_null() {
+                return Ok(seen);
+            }
+        }
+        let path = match operands {
+            Operands::One(rule) => self.eval(rule, scope)?,
+            Operands::Many(rules) => Operand::List(self.eval_all(rules, scope)?),
+        };
+        self.look_up_value(path, scope)
+    }
+
+    /// Looks up what a value names: a path, or a list of a path and a default.
+    fn look_up_value(&mut self, path: Operand<'a>, scope: &Scope<'a, '_>) -> Outcome<'a> {
+        let (path, default) = match path.into_items() {
+            Err(scalar) if scalar.is_null() => return Ok(self.scalar_data(scope)),
+            Err(scalar) => match scalar.as_number() {
+                Some(number) => {
+                    let text = crate::coerce::text_of_number(number.as_f64());
+                    (Operand::text(text), Operand::NULL)
+                }
+                None => (scalar, Operand::NULL),
+            },
+            Ok(mut items) => match (items.next(), items.next(), items.next()) {
+                (None, ..) => (Operand::text(String::new()), Operand::NULL),
+                (Some(path), Some(default), None) => (path, default),
+                (Some(path), ..) => (path, Operand::NULL),
+            },
+        };
+        let text =
+            path.as_str().ok_or_else(|| Fault::operand(Operator::Var, "a text as its path"))?;
+        self.burn(text.len() / 8)?;
+        let segments: Vec<Segment> = Segment::split(text).collect();
+        self.look_up(&segments, default, scope)
+    }
+
+    fn look_up(
+        &mut self,
+        path: &[Segment],
+        default: Operand<'a>,
+        scope: &Scope<'a, '_>,
+    ) -> Outcome<'a> {
+        let Some((first, rest)) = path.split_first() else {
+            return self.whole_data(scope);
+        };
+        let start = match &scope.data {
+            Data::Context if *first.name == *FLAGD => Some(Operand::Built(self.flagd_data())),
+            Data::Context => {
+                let context = self.subject.context;
+                context.get_precomputed(first.fingerprint, &first.name).map(Operand::Borrowed)
+            }
+            Data::Element(element) => element.step(first),
+            Data::Reduction { current, accumulator, kind } => match &*first.name {
+                "current" => Some(current.clone()),
+                "accumulator" => Some(accumulator.clone()),
+                "valueType" => Some(Operand::Built(Value::from(*kind))),
+                _ => None,
+            },
+        };
+        let found = rest.iter().try_fold(start, |at, segment| Some(at?.step(segment))).flatten();
+        let found = found.filter(|value| !value.is_null()).unwrap_or(default);
+        self.burn(found.copy_cost() - 1)?;
+        Ok(found)
+    }
+
+    /// What `{"var": null}` answers: the data if it is a scalar.
+    fn scalar_data(&self, scope: &Scope<'a, '_>) -> Operand<'a> {
+        match &scope.data {
+            Data::Element(element) if !element.is_list() && element.as_object().is_none() => {
+                element.clone()
+            }
+            _ => Operand::NULL,
+        }
+    }
+
+    fn whole_data(&mut self, scope: &Scope<'a, '_>) -> Outcome<'a> {
+        let data = match &scope.data {
+            Data::Element(element) => element.clone(),
+            Data::Context => {
+                let flagd = (Box::from(FLAGD), self.flagd_data());
+                let attributes = self.subject.context.iter().filter(|(name, _)| *name != FLAGD);
+                let members = attributes.map(|(name, value)| (Box::from(name), value.clone()));
+                let object: Object = members.chain([flagd]).collect();
+                Operand::Built(Value::Object(object))
+            }
+            Data::Reduction { current, accumulator, kind } => {
+                let members = [
+                    (Box::from("current"), current.to_value()),
+                    (Box::from("accumulator"), accumulator.to_value()),
+                    (Box::from("valueType"), Value::from(*kind)),
+                ];
+                Operand::Built(Value::Object(members.into_iter().collect()))
+            }
+        };
+        self.burn(data.copy_cost())?;
+        Ok(data)
+    }
+
+    fn flagd_data(&self) -> Value {
+        let members = [
+            (Box::from("flagKey"), Value::from(self.subject.flag_key)),
+            (Box::from("timestamp"), Value::from(self.subject.now.0)),
+        ];
+        Value::Object(members.into_iter().collect())
+    }
+
+    /// The targeting key of the data, if it is a text that is not empty.
+    fn targeting_key<'s>(&'s self, scope: &'s Scope<'a, '_>) -> Option<&'s str> {
+        let key = match &scope.data {
+            Data::Context => self.subject.context.targeting_key(),
+            Data::Element(element) => element.as_object()?.get(TARGETING_KEY)?.as_str(),
+            Data::Reduction { .. } => None,
+        };
+        key.filter(|key| !key.is_empty())
+    }
+
+    // === operands ===
+
+    fn eval_all(
+        &mut self,
+        rules: &'a [Rule],
+        scope: &Scope<'a, '_>,
+    ) -> Result<Vec<Operand<'a>>, Fault> {
+        rules.iter().map(|rule| self.eval(rule, scope)).collect()
+    }
+
+    /// The evaluated operands: a list, or the scalar that stands in its place.
+    fn operands(
+        &mut self,
+        operands: &'a Operands,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Result<Vec<Operand<'a>>, Operand<'a>>, Fault> {
+        match operands {
+            Operands::Many(rules) => self.eval_all(rules, scope).map(Ok),
+            Operands::One(rule) => Ok(self.eval(rule, scope)?.into_items().map(Iterator::collect)),
+        }
+    }
+
+    /// The evaluated operands of an operator that must have a list.
+    fn operand_list(
+        &mut self,
+        operator: Operator,
+        operands: &'a Operands,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Vec<Operand<'a>>, Fault> {
+        self.operands(operands, scope)?.map_err(|_| Fault::operand(operator, "a list of operands"))
+    }
+
+    /// The first two of exactly `[a, b]`, evaluated without a list; else `None`.
+    #[inline]
+    fn pair(
+        &mut self,
+        operands: &'a Operands,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Option<(Operand<'a>, Operand<'a>)>, Fault> {
+        match operands {
+            Operands::Many(rules) => match &**rules {
+                [a, b] => Ok(Some((self.eval(a, scope)?, self.eval(b, scope)?))),
+                _ => Ok(None),
+            },
+            Operands::One(_) => Ok(None),
+        }
+    }
+
+    // === limits ===
+
+    #[inline]
+    fn burn(&mut self, steps: usize) -> Result<(), Fault> {
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        match self.fuel.checked_sub(steps) {
+            Some(left) => {
+                self.fuel = left;
+                Ok(())
+            }
+            None => {
+                self.fuel = 0;
+                Err(Fault::general("the rule takes more steps than an evaluation may"))
+            }
+        }
+    }
+
+    /// Accounts for handling a text of this length.
+    fn burn_text(&mut self, bytes: usize) -> Result<(), Fault> {
+        if bytes > BUILT_TEXT_BYTES_MAX {
+            return Err(Fault::general("the rule builds a text that is too long"));
+        }
+        self.burn(bytes / 64)
+    }
+}
+
+/// The operands of an operator that must be written as an array.
+fn many(operator: Operator, operands: &Operands) -> Result<&[Rule], Fault> {
+    match operands {
+        Operands::Many(rules) => Ok(rules),
+        Operands::One(_) => Err(Fault::operand(operator, "an array of operands")),
+    }
+}
