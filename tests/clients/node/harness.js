@@ -63,6 +63,8 @@ async function freePorts(names) {
 }
 
 export class Sidecar {
+  /** The providers connected to this process. */
+  providers = [];
   #process;
   #output = '';
 
@@ -78,7 +80,12 @@ export class Sidecar {
     sidecar.ports = await freePorts(['evaluation', 'management', 'sync', 'ofrep']);
     sidecar.extraArguments = extraArguments.map((argument) => argument.replace('{directory}', sidecar.directory));
     for (const [name, document] of Object.entries(documents)) sidecar.write(name, document);
-    await sidecar.launch();
+    try {
+      await sidecar.launch();
+    } catch (error) {
+      await sidecar.remove();
+      throw error;
+    }
     return sidecar;
   }
 
@@ -136,7 +143,9 @@ export class Sidecar {
     return code ?? name;
   }
 
+  /** Closes the providers, while they are connected (else they try to reconnect for ever), and ends the process. */
   async remove() {
+    for (const provider of this.providers) await provider.onClose?.();
     await this.end('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
@@ -164,37 +173,47 @@ class Events {
   }
 }
 
+// A busy machine may need longer than the default 500 ms to connect, and a test need not wait 5 s to reconnect.
+const TIMINGS = { deadlineMs: 10_000, retryBackoffMaxMs: 1_000 };
+
 const PROVIDERS = {
   rpc: (sidecar, options) =>
-    new FlagdProvider({ resolverType: 'rpc', port: sidecar.ports.evaluation, ...timings, ...options }),
+    new FlagdProvider({ resolverType: 'rpc', port: sidecar.ports.evaluation, ...TIMINGS, ...options }),
   'in-process': (sidecar, options) =>
-    new FlagdProvider({ resolverType: 'in-process', port: sidecar.ports.sync, ...timings, ...options }),
+    new FlagdProvider({ resolverType: 'in-process', port: sidecar.ports.sync, ...TIMINGS, ...options }),
   ofrep: (sidecar, options) => new OFREPProvider({ baseUrl: `http://localhost:${sidecar.ports.ofrep}`, ...options }),
 };
-// A busy machine may need longer than the default 500 ms to connect, and a test need not wait 5 s to reconnect.
-const timings = { deadlineMs: 10_000, retryBackoffMaxMs: 1_000 };
 
 let lastDomain = 0;
 
 /** A client of `sidecar` through the stock provider of this mode: `{ client, events }`. */
 export async function connect(mode, sidecar, options = {}) {
   const domain = `domain-${++lastDomain}`;
-  await OpenFeature.setProviderAndWait(domain, PROVIDERS[mode](sidecar, options));
+  const provider = PROVIDERS[mode](sidecar, options);
+  sidecar.providers.push(provider);
+  await OpenFeature.setProviderAndWait(domain, provider);
   const client = OpenFeature.getClient(domain);
   const events = new Events(client);
   await events.next(ProviderEvents.Ready); // a handler added after the fact is told once
   return { client, events };
 }
 
-/** A sidecar with one client, both closed when the test `t` ends. */
-export async function openSession(t, mode, { documents, extraArguments, options } = {}) {
+/** A sidecar with one client; `options` of the provider may be a function of the sidecar. */
+export async function startSession(mode, { documents, extraArguments, options } = {}) {
   const sidecar = await Sidecar.start({ documents, extraArguments });
-  t.after(async () => {
-    await OpenFeature.close();
+  try {
+    return { sidecar, ...(await connect(mode, sidecar, typeof options === 'function' ? options(sidecar) : options)) };
+  } catch (error) {
     await sidecar.remove();
-  });
-  const provider = typeof options === 'function' ? options(sidecar) : options;
-  return { sidecar, ...(await connect(mode, sidecar, provider)) };
+    throw error;
+  }
+}
+
+/** A session that ends with the test `t`. */
+export async function openSession(t, mode, setup) {
+  const session = await startSession(mode, setup);
+  t.after(() => session.sidecar.remove());
+  return session;
 }
 
 /** Evaluates a flag by the type of the caller's default value. */
