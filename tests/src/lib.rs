@@ -1,1 +1,4 @@
 //! What the black-box tests share.
+
+pub mod public_data;
+pub mod report;

@@ -1,0 +1,5 @@
+//! Whether flags mean here what they mean to flagd.
+
+mod jsonlogic;
+mod testbed;
+mod vectors;
