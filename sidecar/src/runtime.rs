@@ -1,7 +1,15 @@
-//! The clock, readiness and shutdown: what a process has and a domain must not reach for.
+//! The clock, readiness, supervision and shutdown: what a process has and a domain must not reach for.
 //!
 //! This is the one place where the real clock is read. Everything else takes time as an argument,
 //! or holds a [`Clock`] that `app` handed down.
+
+mod signals;
+mod status;
+mod supervise;
+
+pub use signals::Termination;
+pub use status::{Health, SourceStatus, Status};
+pub use supervise::supervise;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
