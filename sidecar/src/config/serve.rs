@@ -1,0 +1,78 @@
+//! `outrigger serve`: our own command line, secure by default.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use outrigger_flags::SourceName;
+
+use super::options::SERVE;
+use super::read::Reader;
+use super::{
+    Config, ConfigErrors, Dialect, Given, MANAGEMENT_PORT, OFREP_PORT, RPC_PORT, RequestSizes,
+    SYNC_PORT, source,
+};
+use crate::sources::FileSource;
+use crate::sources::file::Names;
+
+/// Where flags are looked for if nobody says where.
+const DEFAULT_FLAGS: &str = "flags";
+/// Whoever can reach the ports can read every flag, so only this host can.
+const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Reads the settings of `serve`.
+///
+/// # Errors
+/// All problems at once.
+pub fn serve(given: &Given) -> Result<Config, ConfigErrors> {
+    let mut reader = Reader::new(SERVE, given);
+    let address = Some(address(&mut reader));
+    let config = Config {
+        dialect: Dialect::Own,
+        sources: sources(&mut reader),
+        rpc: reader.endpoint_or_socket(address, ("port", RPC_PORT), "socket-path"),
+        sync: reader.endpoint_or_socket(address, ("sync-port", SYNC_PORT), "sync-socket-path"),
+        ofrep: reader.endpoint(address, "ofrep-port", OFREP_PORT),
+        management: reader.endpoint(address, "management-port", MANAGEMENT_PORT),
+        generation: reader.generation(),
+        state_directory: reader.state_directory(),
+        log: reader.log(),
+        context_values: reader.pairs("context-value"),
+        context_headers: reader.pairs("context-from-header"),
+        cors_origins: reader.cors_origins(),
+        request: RequestSizes::default(),
+        stream_deadline: None,
+        sync_metadata: true,
+        warnings: std::mem::take(&mut reader.warnings),
+    };
+    reader.finish(config)
+}
+
+fn address(reader: &mut Reader<'_>) -> IpAddr {
+    let address = reader.address().unwrap_or(DEFAULT_ADDRESS);
+    if !address.is_loopback() {
+        reader.problem(
+            "--bind",
+            format!(
+                "{address} can be reached from other hosts, and this build has neither TLS nor \
+                 authentication for that; bind a loopback address, use --socket-path, or run \
+                 `outrigger start`, which listens as flagd does"
+            ),
+        );
+    }
+    address
+}
+
+fn sources(reader: &mut Reader<'_>) -> Vec<FileSource> {
+    let Some(setting) = reader.setting("flags") else {
+        let name = SourceName::new(DEFAULT_FLAGS);
+        return vec![FileSource { name, path: PathBuf::from(DEFAULT_FLAGS), names: Names::Flagd }];
+    };
+    let mut sources = Vec::new();
+    for text in setting.texts {
+        match source::from_path(&text) {
+            Ok(source) => sources.push(source),
+            Err(message) => reader.problem(&setting.origin, message),
+        }
+    }
+    source::without_repetitions(sources, reader)
+}

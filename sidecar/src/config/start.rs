@@ -1,0 +1,134 @@
+//! `outrigger start`: flagd's command line, `FLAGD_*` variables and configuration file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::options::START;
+use super::read::{Origin, Reader};
+use super::{
+    Config, ConfigErrors, Dialect, Given, MANAGEMENT_PORT, OFREP_PORT, RPC_PORT, RequestSizes,
+    SYNC_PORT, duration, file, source,
+};
+use crate::sources::FileSource;
+
+/// Where flagd looks for settings if nobody says where, below the home directory.
+const DEFAULT_FILE: &str = ".agent.yaml";
+
+/// Reads the settings of `start`; `read_file` reads the configuration file.
+///
+/// # Errors
+/// All problems at once.
+pub fn start(
+    given: &Given,
+    read_file: impl Fn(&Path) -> io::Result<String>,
+) -> Result<Config, ConfigErrors> {
+    let mut reader = Reader::new(START, given);
+    read_config_file(&mut reader, given, read_file);
+    reader.warn_of_unknown_keys();
+    refuse_tls(&mut reader);
+    let address = reader.address();
+    let config = Config {
+        dialect: Dialect::Flagd,
+        sources: sources(&mut reader),
+        rpc: reader.endpoint_or_socket(address, ("port", RPC_PORT), "socket-path"),
+        sync: reader.endpoint_or_socket(address, ("sync-port", SYNC_PORT), "sync-socket-path"),
+        ofrep: reader.endpoint(address, "ofrep-port", OFREP_PORT),
+        management: reader.endpoint(address, "management-port", MANAGEMENT_PORT),
+        generation: reader.generation(),
+        state_directory: reader.state_directory(),
+        log: reader.log(),
+        context_values: reader.pairs("context-value"),
+        context_headers: reader.pairs("context-from-header"),
+        cors_origins: reader.cors_origins(),
+        request: request_sizes(&mut reader),
+        stream_deadline: stream_deadline(&mut reader),
+        sync_metadata: !reader.switch("disable-sync-metadata", false),
+        warnings: {
+            reader.warn_of_ignored();
+            std::mem::take(&mut reader.warnings)
+        },
+    };
+    reader.finish(config)
+}
+
+fn read_config_file(
+    reader: &mut Reader<'_>,
+    given: &Given,
+    read_file: impl Fn(&Path) -> io::Result<String>,
+) {
+    let named = reader.text("config");
+    let is_named = named.is_some();
+    let (path, origin) = match (named, given.environment.get("HOME")) {
+        (Some((path, origin)), _) => (PathBuf::from(path), origin),
+        (None, Some(home)) => (Path::new(home).join(DEFAULT_FILE), Origin::Argument("config")),
+        (None, None) => return,
+    };
+    let text = match read_file(&path) {
+        Ok(text) => text,
+        Err(error) if !is_named && error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => return reader.problem(origin, format!("{}: {error}", path.display())),
+    };
+    let is_json = path.extension().is_some_and(|extension| extension == "json");
+    match file::read(&text, is_json) {
+        Ok(settings) => reader.file = settings,
+        Err(message) => reader.problem(origin, format!("{}: {message}", path.display())),
+    }
+}
+
+/// Whoever asks for TLS must never get plain text.
+fn refuse_tls(reader: &mut Reader<'_>) {
+    for option in ["server-cert-path", "server-key-path"] {
+        if let Some((_, origin)) = reader.text(option) {
+            reader.problem(
+                origin,
+                "TLS is not served yet; leave it out, or end TLS before this process",
+            );
+        }
+    }
+}
+
+fn sources(reader: &mut Reader<'_>) -> Vec<FileSource> {
+    let uris = reader.list("uri");
+    let is_given = |name: &'static str, reader: &mut Reader<'_>| reader.setting(name).is_some();
+    if !is_given("uri", reader) && !is_given("sources", reader) {
+        reader.problem("--uri", "no source of flags; name one, such as --uri file:flags.json");
+    }
+    let mut found = Vec::new();
+    for (uri, origin) in uris {
+        found.push((source::from_uri(&uri), origin));
+    }
+    if let Some(setting) = reader.setting("sources") {
+        for text in &setting.texts {
+            let read = source::from_json(text).into_iter();
+            found.extend(read.map(|source| (source, setting.origin.clone())));
+        }
+    }
+    let mut sources = Vec::new();
+    for (number, (source, origin)) in found.into_iter().enumerate() {
+        match source {
+            Ok(source) => sources.push(source),
+            Err(message) => {
+                reader.problem(origin, format!("source number {}: {message}", number + 1));
+            }
+        }
+    }
+    source::without_repetitions(sources, reader)
+}
+
+fn request_sizes(reader: &mut Reader<'_>) -> RequestSizes {
+    let what = "a number of bytes above 0";
+    RequestSizes {
+        body_bytes: reader
+            .parsed("max-request-body", what, |text| text.parse().ok().filter(|bytes| *bytes > 0)),
+        header_bytes: reader.parsed("max-request-header", what, |text| {
+            text.parse().ok().filter(|bytes| *bytes > 0)
+        }),
+    }
+}
+
+fn stream_deadline(reader: &mut Reader<'_>) -> Option<Duration> {
+    reader
+        .parsed("stream-deadline", "a duration such as 30s or 1h30m", duration::read)
+        .filter(|deadline| !deadline.is_zero())
+}
