@@ -17,10 +17,8 @@ from openfeature.client import OpenFeatureClient
 from openfeature.provider import FeatureProvider
 
 import testbed
-from sidecar import Sidecar, binary
+from sidecar import FRACTIONAL, Sidecar, binary
 
-# The generation of `fractional` that the server is expected to compute.
-FRACTIONAL = os.environ.get("FRACTIONAL", "v2")
 TESTBED = testbed.folder()
 os.environ["FLAGD_TESTBED_DIR"] = str(TESTBED)  # the workers need not look for it again
 

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+# The generation of `fractional` that the server computes; v2 needs no asking, as in flagd.
+FRACTIONAL = os.environ.get("FRACTIONAL", "v2")
+
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 10.0
 
@@ -88,6 +91,7 @@ class Sidecar:
             f"--sync-port={self.ports.sync}",
             f"--ofrep-port={self.ports.ofrep}",
             f"--management-port={self.ports.management}",
+            *(["--fractional=v3"] if FRACTIONAL == "v3" else []),
             *arguments,
         ]
 

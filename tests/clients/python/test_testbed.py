@@ -9,8 +9,9 @@ from openfeature import api
 from openfeature.contrib.provider.flagd.config import ResolverType
 
 import steps
-from conftest import FRACTIONAL, TESTBED
+from conftest import TESTBED
 from launchpad import Launchpad
+from sidecar import FRACTIONAL
 from testbed import MODES, Scenario, scenarios
 
 
