@@ -1,0 +1,3 @@
+//! What the process says about itself: bounded, lossy where it must be, counted always.
+
+pub mod metrics;
