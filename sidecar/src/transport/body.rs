@@ -1,0 +1,65 @@
+//! Bodies: the one response type, and reading a request's body within its limits.
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+
+use super::failure::Failure;
+use super::limits::ServerLimits;
+
+/// The body of every response.
+pub(crate) type Body = tonic::body::Body;
+
+/// What is read and thrown away of a body over the limit, as a multiple of the limit. A client that
+/// is still sending when the connection closes gets a reset instead of the answer.
+const DISCARD_FACTOR: usize = 16;
+
+/// A response body of these bytes.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Body::new(Full::new(bytes.into()))
+}
+
+/// The whole body of a request.
+pub(crate) async fn read(body: Incoming, limits: &ServerLimits) -> Result<Bytes, Failure> {
+    match tokio::time::timeout(limits.body_timeout, collect(body, limits.body_bytes)).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure::BodyTimeout(limits.body_timeout)),
+    }
+}
+
+async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
+    let too_large = Failure::BodyTooLarge(bytes_max);
+    let discard_max = bytes_max.saturating_mul(DISCARD_FACTOR);
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > discard_max {
+        return Err(too_large);
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::BodyAborted)?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > discard_max {
+            return Err(too_large);
+        }
+        match (seen > bytes_max, first.is_empty()) {
+            (true, _) => {}
+            // Nearly every body is one frame, and that is not copied.
+            (false, true) => first = data,
+            (false, false) => {
+                if rest.is_empty() {
+                    rest.extend_from_slice(&first);
+                }
+                rest.extend_from_slice(&data);
+            }
+        }
+    }
+    match seen > bytes_max {
+        true => Err(too_large),
+        false if rest.is_empty() => Ok(first),
+        false => Ok(rest.freeze()),
+    }
+}

@@ -1,0 +1,119 @@
+//! `EventStream`: tells clients that the server is there, what changed, and when it goes.
+//!
+//! Providers cache STATIC answers until a `configuration_change` names the key, so a change is sent
+//! only once it can be seen; snapshots are announced after their swap.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrigger_flags::{Change, Selector, Value, json};
+use outrigger_proto::flagd::evaluation::v1::EventStreamResponse;
+use prost::Message;
+use prost_types::Struct;
+use tokio_util::sync::CancellationToken;
+
+use super::protocol::Codec;
+use crate::evaluation::Evaluation;
+use crate::telemetry::metrics::StreamKind;
+use crate::transport::failure::Failure;
+use crate::transport::limits::ServerLimits;
+use crate::transport::stream::{Feed, Messages, Wake};
+use crate::transport::structs;
+
+/// One message of the stream.
+#[derive(Debug)]
+pub(super) enum Event {
+    Ready,
+    KeepAlive,
+    Changed(Vec<Change>),
+    Shutdown,
+}
+
+/// Opens a stream; it runs until its client, its deadline or the process ends it.
+pub(super) fn open(
+    evaluation: &Evaluation,
+    selector: Selector,
+    limits: &ServerLimits,
+    deadline: Option<Duration>,
+    drain: CancellationToken,
+) -> Messages<Event> {
+    let metrics = Arc::clone(evaluation.metrics());
+    let open = metrics.stream(StreamKind::Event);
+    let subscription = evaluation.subscribe(selector);
+    let (feed, messages) = Feed::open(subscription, limits, deadline, drain, metrics);
+    tokio::spawn(async move {
+        run(feed).await;
+        drop(open);
+    });
+    messages
+}
+
+async fn run(mut feed: Feed<Event>) {
+    let mut event = Event::Ready;
+    loop {
+        if !feed.send(event).await {
+            return;
+        }
+        event = match feed.wake().await {
+            Wake::Changed(changes) => Event::Changed(changes),
+            Wake::Silence => Event::KeepAlive,
+            Wake::Drain => return feed.end(Some(Event::Shutdown), None).await,
+            Wake::Deadline => return feed.end(None, Some(Failure::StreamDeadline)).await,
+            Wake::Gone => return,
+        };
+    }
+}
+
+impl Event {
+    pub(super) fn encode(&self, codec: Codec) -> Vec<u8> {
+        match codec {
+            Codec::Proto => EventStreamResponse {
+                r#type: self.name().to_owned(),
+                data: self.data().map(|data| match data {
+                    Value::Object(members) => structs::write(members.iter()),
+                    _ => Struct::default(),
+                }),
+            }
+            .encode_to_vec(),
+            Codec::Json => {
+                let mut text = String::from("{\"type\":");
+                json::quote(self.name(), &mut text);
+                text.push_str(",\"data\":");
+                json::write(&self.data().unwrap_or(Value::Null), &mut text);
+                text.push('}');
+                text.into_bytes()
+            }
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "provider_ready",
+            Self::KeepAlive => "keep_alive",
+            Self::Changed(_) => "configuration_change",
+            Self::Shutdown => "provider_shutdown",
+        }
+    }
+
+    fn data(&self) -> Option<Value> {
+        match self {
+            Self::KeepAlive => None,
+            Self::Ready | Self::Shutdown => Some(Value::Object([].into_iter().collect())),
+            Self::Changed(changes) => Some(object([("flags", changed_flags(changes))])),
+        }
+    }
+}
+
+/// One member per key; of a key that changed in several flag sets the last change counts, because
+/// clients only ask whether the key is there.
+fn changed_flags(changes: &[Change]) -> Value {
+    let kinds: BTreeMap<&str, &str> =
+        changes.iter().map(|change| (change.key(), change.kind.as_str())).collect();
+    let entry = |(key, kind)| (Box::from(key), object([("type", Value::from(kind))]));
+    Value::Object(kinds.into_iter().map(entry).collect())
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (Box::from(name), value)).collect())
+}
