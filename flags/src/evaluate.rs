@@ -8,6 +8,7 @@
 //! fails with GENERAL rather than holding up its caller.
 
 mod compare;
+mod data;
 mod fractional;
 mod list;
 mod number;
@@ -16,12 +17,11 @@ mod text;
 use std::borrow::Cow;
 
 use crate::bucket::{Generation, Murmur3};
-use crate::context::{EvaluationContext, TARGETING_KEY};
+use crate::context::EvaluationContext;
 use crate::limits::{BUILT_TEXT_BYTES_MAX, FUEL_STEPS};
 use crate::operand::Operand;
 use crate::reason::ErrorCode;
-use crate::rule::{Operands, Operator, Rule, Segment, Variable};
-use crate::value::{Object, Value};
+use crate::rule::{Operands, Operator, Rule};
 
 pub(crate) use fractional::{Draw, Entry, Split, seed_of, total_weight};
 
@@ -242,141 +242,6 @@ impl<'a, O: Observer> Walk<'a, O> {
             Ok(items) => items.first().is_some_and(Operand::is_true),
             Err(scalar) => scalar.is_true(),
         })
-    }
-
-    // === data ===
-
-    fn variable(&mut self, variable: &'a Variable, scope: &Scope<'a, '_>) -> Outcome<'a> {
-        let default = match &variable.default {
-            None => Operand::NULL,
-            Some(rule) => self.eval(rule, scope)?,
-        };
-        if let (Some(outer), true) = (scope.outer, variable.may_see_outer()) {
-            let seen = self.variable(variable, outer)?;
-            if !seen.is_null() {
-                return Ok(seen);
-            }
-        }
-        self.look_up(&variable.path, default, scope)
-    }
-
-    /// `var` whose operand has to be evaluated first.
-    fn computed_variable(&mut self, operands: &'a Operands, scope: &Scope<'a, '_>) -> Outcome<'a> {
-        if let Some(outer) = scope.outer {
-            let seen = self.computed_variable(operands, outer)?;
-            if !seen.is_null() {
-                return Ok(seen);
-            }
-        }
-        let path = match operands {
-            Operands::One(rule) => self.eval(rule, scope)?,
-            Operands::Many(rules) => Operand::List(self.eval_all(rules, scope)?),
-        };
-        self.look_up_value(path, scope)
-    }
-
-    /// Looks up what a value names: a path, or a list of a path and a default.
-    fn look_up_value(&mut self, path: Operand<'a>, scope: &Scope<'a, '_>) -> Outcome<'a> {
-        let (path, default) = match path.into_items() {
-            Err(scalar) if scalar.is_null() => return Ok(self.scalar_data(scope)),
-            Err(scalar) => match scalar.as_number() {
-                Some(number) => {
-                    let text = crate::coerce::text_of_number(number.as_f64());
-                    (Operand::text(text), Operand::NULL)
-                }
-                None => (scalar, Operand::NULL),
-            },
-            Ok(mut items) => match (items.next(), items.next(), items.next()) {
-                (None, ..) => (Operand::text(String::new()), Operand::NULL),
-                (Some(path), Some(default), None) => (path, default),
-                (Some(path), ..) => (path, Operand::NULL),
-            },
-        };
-        let text =
-            path.as_str().ok_or_else(|| Fault::operand(Operator::Var, "a text as its path"))?;
-        self.burn(text.len() / 8)?;
-        let segments: Vec<Segment> = Segment::split(text).collect();
-        self.look_up(&segments, default, scope)
-    }
-
-    fn look_up(
-        &mut self,
-        path: &[Segment],
-        default: Operand<'a>,
-        scope: &Scope<'a, '_>,
-    ) -> Outcome<'a> {
-        let Some((first, rest)) = path.split_first() else {
-            return self.whole_data(scope);
-        };
-        let start = match &scope.data {
-            Data::Context if *first.name == *FLAGD => Some(Operand::Built(self.flagd_data())),
-            Data::Context => {
-                let context = self.subject.context;
-                context.get_precomputed(first.fingerprint, &first.name).map(Operand::Borrowed)
-            }
-            Data::Element(element) => element.step(first),
-            Data::Reduction { current, accumulator, kind } => match &*first.name {
-                "current" => Some(current.clone()),
-                "accumulator" => Some(accumulator.clone()),
-                "valueType" => Some(Operand::Built(Value::from(*kind))),
-                _ => None,
-            },
-        };
-        let found = rest.iter().try_fold(start, |at, segment| Some(at?.step(segment))).flatten();
-        let found = found.filter(|value| !value.is_null()).unwrap_or(default);
-        self.burn(found.copy_cost() - 1)?;
-        Ok(found)
-    }
-
-    /// What `{"var": null}` answers: the data if it is a scalar.
-    fn scalar_data(&self, scope: &Scope<'a, '_>) -> Operand<'a> {
-        match &scope.data {
-            Data::Element(element) if !element.is_list() && element.as_object().is_none() => {
-                element.clone()
-            }
-            _ => Operand::NULL,
-        }
-    }
-
-    fn whole_data(&mut self, scope: &Scope<'a, '_>) -> Outcome<'a> {
-        let data = match &scope.data {
-            Data::Element(element) => element.clone(),
-            Data::Context => {
-                let flagd = (Box::from(FLAGD), self.flagd_data());
-                let attributes = self.subject.context.iter().filter(|(name, _)| *name != FLAGD);
-                let members = attributes.map(|(name, value)| (Box::from(name), value.clone()));
-                let object: Object = members.chain([flagd]).collect();
-                Operand::Built(Value::Object(object))
-            }
-            Data::Reduction { current, accumulator, kind } => {
-                let members = [
-                    (Box::from("current"), current.to_value()),
-                    (Box::from("accumulator"), accumulator.to_value()),
-                    (Box::from("valueType"), Value::from(*kind)),
-                ];
-                Operand::Built(Value::Object(members.into_iter().collect()))
-            }
-        };
-        self.burn(data.copy_cost())?;
-        Ok(data)
-    }
-
-    fn flagd_data(&self) -> Value {
-        let members = [
-            (Box::from("flagKey"), Value::from(self.subject.flag_key)),
-            (Box::from("timestamp"), Value::from(self.subject.now.0)),
-        ];
-        Value::Object(members.into_iter().collect())
-    }
-
-    /// The targeting key of the data, if it is a text that is not empty.
-    fn targeting_key<'s>(&'s self, scope: &'s Scope<'a, '_>) -> Option<&'s str> {
-        let key = match &scope.data {
-            Data::Context => self.subject.context.targeting_key(),
-            Data::Element(element) => element.as_object()?.get(TARGETING_KEY)?.as_str(),
-            Data::Reduction { .. } => None,
-        };
-        key.filter(|key| !key.is_empty())
     }
 
     // === operands ===

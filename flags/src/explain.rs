@@ -119,10 +119,9 @@ impl fmt::Display for BucketDraw {
     /// One line: bytes, hash, bucket and shares.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "bytes {}", hex(&self.bytes))?;
-        if let Ok(text) = std::str::from_utf8(&self.bytes) {
-            if !text.chars().any(char::is_control) {
-                write!(f, " {text:?}")?;
-            }
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) if !text.chars().any(char::is_control) => write!(f, " {text:?}")?,
+            _ => {}
         }
         write!(f, ", murmur3 {}, bucket {} of {}:", self.hash, self.bucket, self.total)?;
         let mut start = 0;

@@ -4,10 +4,13 @@
 //! both: nodes need no allocation of their own, and the n-th node of the tape is the n-th token of
 //! the text, so a position is found by counting tokens again, and only when there is a problem.
 
-use std::borrow::Cow;
-use std::fmt;
+mod json;
+#[cfg(feature = "yaml")]
+mod yaml;
 
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+
+use serde::de;
 
 use crate::diagnose::Position;
 use crate::limits::{DEPTH_MAX, DOCUMENT_NODES_MAX};
@@ -49,16 +52,7 @@ enum Positions<'de> {
     Kept(Vec<Position>),
 }
 
-impl<'de> Tape<'de> {
-    /// Reads a JSON text.
-    pub(crate) fn from_json(text: &'de str) -> Result<Self, serde_json::Error> {
-        let mut nodes = Vec::with_capacity(text.len() / 16);
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        NodeSeed { nodes: &mut nodes, depth: 0 }.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(Self { nodes, positions: Positions::Recount(text) })
-    }
-
+impl Tape<'_> {
     pub(crate) fn root(&self) -> Node<'_> {
         Node { tape: &self.nodes, index: 0 }
     }
@@ -265,17 +259,7 @@ impl<'t> Members<'t> {
     }
 }
 
-struct NodeSeed<'a, 'de> {
-    nodes: &'a mut Vec<Token<'de>>,
-    depth: usize,
-}
-
-impl<'de> NodeSeed<'_, 'de> {
-    fn push<E: de::Error>(self, token: Token<'de>) -> Result<(), E> {
-        push(self.nodes, token)
-    }
-}
-
+/// Adds a node, within the limit of a document.
 fn push<'de, E: de::Error>(nodes: &mut Vec<Token<'de>>, token: Token<'de>) -> Result<(), E> {
     if nodes.len() >= DOCUMENT_NODES_MAX {
         return Err(E::custom(format_args!("more than {DOCUMENT_NODES_MAX} values")));
@@ -284,280 +268,10 @@ fn push<'de, E: de::Error>(nodes: &mut Vec<Token<'de>>, token: Token<'de>) -> Re
     Ok(())
 }
 
+/// Closes the array or object that began at `start`.
 fn close(nodes: &mut [Token<'_>], start: usize) {
     let len = nodes.len();
     if let Some(Token::Array { end } | Token::Object { end }) = nodes.get_mut(start) {
         *end = len;
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for NodeSeed<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        self.push(Token::Null)
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
-        self.push(Token::Bool(value))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
-        self.push(Token::Number(value.into()))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
-        self.push(Token::Number(value.into()))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("a number must be finite"))?;
-        self.push(Token::Number(number))
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<(), E> {
-        self.push(Token::Text(Cow::Borrowed(value)))
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
-        self.push(Token::Text(Cow::Owned(value.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Self { nodes, depth } = self;
-        if depth >= DEPTH_MAX {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            return push(nodes, Token::TooDeep);
-        }
-        let start = nodes.len();
-        push(nodes, Token::Array { end: start })?;
-        while items.next_element_seed(NodeSeed { nodes, depth: depth + 1 })?.is_some() {}
-        close(nodes, start);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let Self { nodes, depth } = self;
-        if depth >= DEPTH_MAX {
-            while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return push(nodes, Token::TooDeep);
-        }
-        let start = nodes.len();
-        push(nodes, Token::Object { end: start })?;
-        while members.next_key_seed(NameSeed(nodes))?.is_some() {
-            members.next_value_seed(NodeSeed { nodes, depth: depth + 1 })?;
-        }
-        close(nodes, start);
-        Ok(())
-    }
-}
-
-struct NameSeed<'a, 'de>(&'a mut Vec<Token<'de>>);
-
-impl<'de> DeserializeSeed<'de> for NameSeed<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(NodeSeed { nodes: self.0, depth: 0 })
-    }
-}
-
-#[cfg(feature = "yaml")]
-mod yaml {
-    //! YAML keeps its positions while reading, because aliases and merge keys repeat tokens.
-
-    use serde::Deserialize;
-    use serde_saphyr::{Location, Spanned};
-
-    use crate::limits::DOCUMENT_BYTES_MAX;
-
-    use super::{
-        Cow, DEPTH_MAX, DOCUMENT_NODES_MAX, Number, Position, Positions, Tape, Token, Visitor,
-        close, de, fmt, push,
-    };
-
-    impl Tape<'static> {
-        /// Reads a YAML text: booleans are `true` and `false` only, as in flagd's reader.
-        ///
-        /// The error is a message and its place.
-        pub(crate) fn from_yaml(text: &str) -> Result<Self, (String, Option<Position>)> {
-            let describe = |error: serde_saphyr::Error| {
-                let position = error.location().map(position_of);
-                (message_of(&error), position)
-            };
-            let tree: Spanned<Tree> =
-                serde_saphyr::from_str_with_options(text, options()).map_err(describe)?;
-            let mut tape = Self { nodes: Vec::new(), positions: Positions::Kept(Vec::new()) };
-            tape.append(tree, 0).map_err(describe)?;
-            Ok(tape)
-        }
-
-        fn append(&mut self, tree: Spanned<Tree>, depth: usize) -> Result<(), serde_saphyr::Error> {
-            let start = self.nodes.len();
-            let too_deep = depth >= DEPTH_MAX;
-            let token = match &tree.value {
-                Tree::Array(_) | Tree::Object(_) if too_deep => Token::TooDeep,
-                Tree::Array(_) => Token::Array { end: start },
-                Tree::Object(_) => Token::Object { end: start },
-                Tree::Scalar(scalar) => scalar.token(),
-            };
-            self.append_token(token, tree.referenced)?;
-            match tree.value {
-                _ if too_deep => {}
-                Tree::Scalar(_) => {}
-                Tree::Array(items) => {
-                    for item in items {
-                        self.append(item, depth + 1)?;
-                    }
-                    close(&mut self.nodes, start);
-                }
-                Tree::Object(members) => {
-                    for (name, value) in members {
-                        self.append_token(Token::Text(Cow::Owned(name.value)), name.referenced)?;
-                        self.append(value, depth + 1)?;
-                    }
-                    close(&mut self.nodes, start);
-                }
-            }
-            Ok(())
-        }
-
-        fn append_token(
-            &mut self,
-            token: Token<'static>,
-            location: Location,
-        ) -> Result<(), serde_saphyr::Error> {
-            push(&mut self.nodes, token)?;
-            if let Positions::Kept(positions) = &mut self.positions {
-                positions.push(position_of(location));
-            }
-            Ok(())
-        }
-    }
-
-    fn position_of(location: Location) -> Position {
-        let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-        Position { line: number(location.line().into()), column: number(location.column().into()) }
-    }
-
-    fn options() -> serde_saphyr::Options {
-        serde_saphyr::options! {
-            strict_booleans: true,
-            legacy_octal_numbers: true,
-            with_snippet: false,
-            budget: serde_saphyr::budget! {
-                max_events: 2 * DOCUMENT_NODES_MAX,
-                max_nodes: DOCUMENT_NODES_MAX,
-                max_depth: 2 * DEPTH_MAX,
-                max_documents: 1,
-                max_total_scalar_bytes: DOCUMENT_BYTES_MAX,
-            },
-        }
-    }
-
-    /// The message without its place, which is reported in its own way.
-    fn message_of(error: &serde_saphyr::Error) -> String {
-        let text = error.to_string();
-        text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
-    }
-
-    /// A YAML document before it is flattened.
-    enum Tree {
-        Scalar(Scalar),
-        Array(Vec<Spanned<Tree>>),
-        Object(Vec<(Spanned<String>, Spanned<Tree>)>),
-    }
-
-    enum Scalar {
-        Null,
-        Bool(bool),
-        Number(Number),
-        Text(String),
-    }
-
-    impl Scalar {
-        fn token(&self) -> Token<'static> {
-            match self {
-                Self::Null => Token::Null,
-                Self::Bool(value) => Token::Bool(*value),
-                Self::Number(number) => Token::Number(*number),
-                Self::Text(text) => Token::Text(Cow::Owned(text.clone())),
-            }
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Tree {
-        fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_any(TreeVisitor)
-        }
-    }
-
-    struct TreeVisitor;
-
-    impl<'de> Visitor<'de> for TreeVisitor {
-        type Value = Tree;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a value")
-        }
-
-        fn visit_unit<E>(self) -> Result<Tree, E> {
-            Ok(Tree::Scalar(Scalar::Null))
-        }
-
-        fn visit_none<E>(self) -> Result<Tree, E> {
-            Ok(Tree::Scalar(Scalar::Null))
-        }
-
-        fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
-            Ok(Tree::Scalar(Scalar::Bool(value)))
-        }
-
-        fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
-            Ok(Tree::Scalar(Scalar::Number(value.into())))
-        }
-
-        fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
-            Ok(Tree::Scalar(Scalar::Number(value.into())))
-        }
-
-        fn visit_f64<E: de::Error>(self, value: f64) -> Result<Tree, E> {
-            let number = Number::from_f64(value);
-            number
-                .map(|number| Tree::Scalar(Scalar::Number(number)))
-                .ok_or_else(|| E::custom("a number must be finite"))
-        }
-
-        fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
-            Ok(Tree::Scalar(Scalar::Text(value.to_owned())))
-        }
-
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
-            let mut array = Vec::new();
-            while let Some(item) = items.next_element()? {
-                array.push(item);
-            }
-            Ok(Tree::Array(array))
-        }
-
-        fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Tree, A::Error> {
-            let mut object = Vec::new();
-            while let Some(member) = members.next_entry()? {
-                object.push(member);
-            }
-            Ok(Tree::Object(object))
-        }
     }
 }

@@ -77,7 +77,8 @@ mod tests {
         for (token, start) in starts.iter().enumerate() {
             for _ in 0..2 {
                 let offset = scan.offset_of(token).unwrap();
-                assert!(text[offset..].starts_with(start), "token {token}: {}", &text[offset..]);
+                let found = text.get(offset..).unwrap();
+                assert!(found.starts_with(start), "token {token}: {found}");
             }
         }
         assert_eq!(scan.offset_of(starts.len()), None);
@@ -87,7 +88,7 @@ mod tests {
     fn what_is_too_deep_counts_once() {
         let text = "[[[1,2],3],4]";
         let mut scan = TokenScan::new(text, 1);
-        let mut token = |number| scan.offset_of(number).map(|at| &text[at..=at]);
+        let mut token = |number| scan.offset_of(number).and_then(|at| text.get(at..=at));
         assert_eq!([token(0), token(1), token(2)], [Some("["), Some("["), Some("4")]);
     }
 }
