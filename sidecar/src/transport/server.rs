@@ -161,3 +161,6 @@ async fn serve_connection<R: Room>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
