@@ -110,7 +110,7 @@ async fn live(config: Config, workers: &Handle, out: &mut dyn Write) -> Result<(
     let (readiness, shutdown) = (Readiness::new(), Shutdown::default());
     let mut flags = Flags::start(&config, state.as_ref(), clock, Arc::clone(&metrics), &shutdown)?;
     let mut rooms = Rooms::new(&config, workers, metrics, readiness.clone(), shutdown.clone());
-    rooms.open_management(listeners.management);
+    rooms.open_management(listeners.management, flags.status());
     let revision = tokio::select! {
         revision = flags.first_published() => revision?,
         signal = termination.received() => {

@@ -26,8 +26,7 @@ Serve
 More
   completions  print a completion script for your shell
   version      print the version
-  help         print this, or the help of a verb
-";
+  help         print this, or the help of a verb";
 
 const EXAMPLES: &str = "\
 Examples

@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::publish::{Change, Publisher};
-use crate::runtime::{Clock, SourceStatus, Status};
+use crate::runtime::{Clock, Health, SourceStatus, Status};
 use crate::telemetry::metrics::{Metrics, Reload};
 use document::Document;
 use last_known_good::Remembered;
@@ -271,24 +271,24 @@ impl Loader {
 
     async fn publish(&mut self) -> Option<Revision> {
         let layers: Vec<Arc<Layer>> = self.documents.values().filter_map(Document::layer).collect();
-        self.status.send_if_modified(|status| {
-            let fresh = self.documents.iter().map(|((_, source), document)| SourceStatus {
-                source: source.clone(),
-                health: document.health(),
-                flags: document.flags(),
-            });
-            let fresh = Status { sources: fresh.collect() };
-            let changed = *status != fresh;
-            *status = fresh;
+        let published = self.publisher.publish(Change::Layers(layers)).await;
+        // Only now is the status true.
+        self.report_status();
+        published.inspect_err(|refusal| tracing::error!(%refusal, "nothing was published")).ok()
+    }
+
+    fn report_status(&self) {
+        let source = |((_, source), document): (&Place, &Document)| SourceStatus {
+            source: source.clone(),
+            health: document.health(),
+            flags: document.flags(),
+        };
+        let status = Status { sources: self.documents.iter().map(source).collect() };
+        self.status.send_if_modified(|before| {
+            let changed = *before != status;
+            *before = status;
             changed
         });
-        match self.publisher.publish(Change::Layers(layers)).await {
-            Ok(revision) => Some(revision),
-            Err(refusal) => {
-                tracing::error!(%refusal, "nothing was published");
-                None
-            }
-        }
     }
 
     /// Publishes for the first time; `false` if there is nothing to publish.
@@ -328,8 +328,21 @@ impl Loader {
             .documents
             .iter()
             .filter(|((slot, _), document)| !document.is_fresh() && !self.silent.contains(slot))
-            .map(|((_, source), document)| format!("{source}: {}", document.health()));
+            .map(|((_, source), document)| {
+                format!("{source}: {}", self.explain(&document.health()))
+            });
         silent.chain(unhealthy).collect()
+    }
+
+    fn explain(&self, health: &Health) -> String {
+        match health {
+            Health::Stale { reason, .. } => reason.clone(),
+            Health::LastKnownGood { written, reason } => {
+                let age_s = self.clock.now().0.saturating_sub(written.0);
+                format!("{reason}; its flags were written down {age_s} s ago")
+            }
+            other => other.to_string(),
+        }
     }
 }
 

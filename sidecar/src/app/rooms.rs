@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use outrigger_flags::Value;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::StartError;
@@ -13,7 +14,7 @@ use super::bind::EvaluationListeners;
 use super::flags::Flags;
 use crate::config::{Config, Dialect};
 use crate::evaluation::{Enrichment, Evaluation};
-use crate::runtime::{Clock, Readiness, Shutdown};
+use crate::runtime::{Clock, Readiness, Shutdown, Status};
 use crate::telemetry::metrics::Metrics;
 use crate::transport::BrowserPolicy;
 use crate::transport::Listener;
@@ -49,11 +50,11 @@ impl<'a> Rooms<'a> {
     }
 
     /// Serves health and metrics, on the current runtime.
-    pub(super) fn open_management(&mut self, listener: Listener) {
+    pub(super) fn open_management(&mut self, listener: Listener, status: watch::Receiver<Status>) {
         let settings = ManagementSettings { limits: self.limits(), browsers: self.browsers() };
         let (readiness, metrics) = (self.readiness.clone(), Arc::clone(&self.metrics));
-        let serving =
-            management::serve(listener, settings, readiness, metrics, self.shutdown.clone());
+        let shutdown = self.shutdown.clone();
+        let serving = management::serve(listener, settings, readiness, status, metrics, shutdown);
         self.tasks.spawn(named("management", serving));
     }
 

@@ -158,18 +158,19 @@ impl Document {
     }
 
     pub(super) fn health(&self) -> Health {
-        if let Some((since, reason)) = &self.absent {
-            return Health::Stale { since: *since, reason: reason.clone() };
-        }
-        match &self.verdict {
-            Verdict::Unseen | Verdict::Live => Health::Fresh,
-            Verdict::Refused { since, reason } => {
+        match (&self.verdict, &self.absent) {
+            (Verdict::Remembered { written }, absent) => {
+                let reason = absent.as_ref().map_or("not read yet", |(_, reason)| reason);
+                Health::LastKnownGood { written: *written, reason: reason.to_owned() }
+            }
+            (_, Some((since, reason))) => Health::Stale { since: *since, reason: reason.clone() },
+            (Verdict::Unseen | Verdict::Live, None) => Health::Fresh,
+            (Verdict::Refused { since, reason }, None) => {
                 Health::Refused { since: *since, reason: reason.clone() }
             }
-            Verdict::Held { since, held, .. } => {
+            (Verdict::Held { since, held, .. }, None) => {
                 Health::Held { since: *since, removed: held.removed }
             }
-            Verdict::Remembered { written } => Health::LastKnownGood { written: *written },
         }
     }
 }

@@ -2,7 +2,6 @@ use outrigger_flags::{Selector, Snapshot, SnapshotReader, SnapshotStore, UnixSec
 
 use super::*;
 use crate::publish::Publishing;
-use crate::runtime::Health;
 
 struct Bench {
     updates: mpsc::Sender<SourceUpdate>,
@@ -142,7 +141,7 @@ async fn with_nothing_to_serve_the_start_fails_and_says_why() {
     bench.members(1, &["b.json"]).await;
     let problems = bench.first.await.unwrap().unwrap_err().problems;
     assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(problems[0].starts_with("a.json: stale: there is no such file"), "{problems:?}");
+    assert!(problems[0].starts_with("a.json: there is no such file"), "{problems:?}");
     assert!(problems[1].starts_with("b.json: refused: "), "{problems:?}");
 }
 
@@ -162,7 +161,7 @@ async fn what_is_remembered_serves_while_sources_are_down() {
     (&mut bench.first).await.unwrap().unwrap();
     assert_eq!(bench.flags(), 3);
     assert_eq!(bench.reader.load().layers().len(), 2, "other is not configured");
-    bench.health("dir/x.json", "stale").await;
+    bench.health("dir/x.json", "last-known-good").await;
 
     bench.document(1, "dir/x.json", &json(5)).await;
     bench.members(1, &["dir/x.json"]).await;
@@ -209,7 +208,7 @@ async fn single_flags_are_removed_at_once() {
     let mut bench = Bench::file("a.yaml", &yaml(30)).await;
     for flags in (20..30).rev() {
         bench.document(0, "a.yaml", &yaml(flags)).await;
-        bench.status.changed().await.unwrap();
+        bench.status.wait_for(|status| status.sources[0].flags == flags).await.unwrap();
         bench.health("a.yaml", "fresh").await;
         assert_eq!(bench.flags(), flags);
     }

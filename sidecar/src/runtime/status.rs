@@ -14,6 +14,15 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for SourceStatus { source, health, flags } in &self.sources {
+            writeln!(f, "{source}: {flags} flags, {health}")?;
+        }
+        Ok(())
+    }
+}
+
 /// The state of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStatus {
@@ -55,6 +64,8 @@ pub enum Health {
     LastKnownGood {
         /// When they were written there.
         written: UnixSeconds,
+        /// Why the source was not seen.
+        reason: String,
     },
 }
 
@@ -80,8 +91,8 @@ impl fmt::Display for Health {
             Self::Held { removed, .. } => {
                 write!(f, ": the newest document lacks {removed} flags and waits for confirmation")
             }
-            Self::LastKnownGood { written } => {
-                write!(f, ": written to the state directory at {} (Unix time)", written.0)
+            Self::LastKnownGood { written, reason } => {
+                write!(f, ", written at Unix time {}: {reason}", written.0)
             }
         }
     }

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::watch;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -22,7 +23,7 @@ use super::failure::Failure;
 use super::limits::ServerLimits;
 use super::sync::{is_grpc, refuse_grpc};
 use super::{Listener, server};
-use crate::runtime::{Readiness, Shutdown};
+use crate::runtime::{Readiness, Shutdown, Status};
 use crate::telemetry::metrics::Metrics;
 
 /// What the operator decides about this listener.
@@ -42,6 +43,7 @@ pub async fn serve(
     listener: Listener,
     settings: ManagementSettings,
     readiness: Readiness,
+    status: watch::Receiver<Status>,
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
@@ -51,6 +53,7 @@ pub async fn serve(
         metrics: Arc::clone(&metrics),
         room: Management {
             readiness: readiness.clone(),
+            status,
             metrics,
             health: HealthServer::new(HealthService::from_health_reporter(reporter.clone())),
             shutdown: shutdown.clone(),
@@ -89,6 +92,7 @@ async fn report(
 
 struct Management {
     readiness: Readiness,
+    status: watch::Receiver<Status>,
     metrics: Arc<Metrics>,
     health: HealthServer<HealthService>,
     shutdown: Shutdown,
@@ -109,8 +113,8 @@ impl Room for Management {
         }
         Ok(match route {
             "/metrics" => self.scrape()?,
-            "/readyz" if !self.is_ready() => plain(StatusCode::PRECONDITION_FAILED),
-            _ => plain(StatusCode::OK),
+            "/readyz" => self.readiness(),
+            _ => plain(StatusCode::OK, String::new()),
         })
     }
 
@@ -127,6 +131,16 @@ impl Management {
     /// Ready to be sent requests: not while starting, and no more once draining.
     fn is_ready(&self) -> bool {
         self.readiness.get() && !self.shutdown.drain.is_cancelled()
+    }
+
+    /// For probes the status code; for people a line for each source. A stale source is not a
+    /// reason to be taken out of service, so only the text says it.
+    fn readiness(&self) -> Response<Body> {
+        let (code, word) = match self.is_ready() {
+            true => (StatusCode::OK, "ready"),
+            false => (StatusCode::PRECONDITION_FAILED, "not ready"),
+        };
+        plain(code, format!("{word}\n{}", *self.status.borrow()))
     }
 
     fn scrape(&self) -> Result<Response<Body>, Failure> {
@@ -153,8 +167,8 @@ impl Management {
     }
 }
 
-fn plain(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+fn plain(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(full(text));
     *response.status_mut() = status;
     response
 }

@@ -1,18 +1,29 @@
 //! The management listener over real sockets.
 
+use outrigger_flags::{SourceName, UnixSeconds};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus as Wire;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
+use crate::runtime::{Health, SourceStatus};
 use crate::transport::testing::{Served, loopback, soon};
 
 async fn served(readiness: &Readiness, shutdown: &Shutdown) -> Served {
+    let (_, status) = watch::channel(Status::default());
+    served_with(readiness, status, shutdown).await
+}
+
+async fn served_with(
+    readiness: &Readiness,
+    status: watch::Receiver<Status>,
+    shutdown: &Shutdown,
+) -> Served {
     let (listener, address) = loopback().await;
     let metrics = Arc::new(Metrics::new().unwrap());
     let settings = ManagementSettings::default();
     let (readiness, shutdown) = (readiness.clone(), shutdown.clone());
-    let task = serve(Listener::Tcp(listener), settings, readiness, metrics, shutdown);
+    let task = serve(Listener::Tcp(listener), settings, readiness, status, metrics, shutdown);
     Served::new(address, tokio::spawn(task))
 }
 
@@ -56,4 +67,22 @@ async fn serves_metrics_and_refuses_the_rest() {
     assert_eq!(served.exchange("GET", "/metrics/../healthz", &[], b"").await.status, 404);
     let foreign = [("origin", "https://evil.example")];
     assert_eq!(served.exchange("GET", "/metrics", &foreign, b"").await.status, 403);
+}
+
+#[tokio::test]
+async fn readiness_names_the_state_of_every_source() {
+    let readiness = Readiness::new();
+    readiness.set(true);
+    let (report, status) = watch::channel(Status::default());
+    let served = served_with(&readiness, status, &Shutdown::default()).await;
+    let reason = "there is no such file".to_owned();
+    let source = SourceStatus {
+        source: SourceName::new("shop.json"),
+        health: Health::Stale { since: UnixSeconds(1), reason },
+        flags: 7,
+    };
+    report.send_replace(Status { sources: vec![source] });
+    let reply = served.exchange("GET", "/readyz", &[], b"").await;
+    assert_eq!(reply.status, 200, "stale is not unready");
+    assert_eq!(reply.text(), "ready\nshop.json: 7 flags, stale: there is no such file\n");
 }
