@@ -58,7 +58,11 @@ async fn run(mut feed: Feed<Event>) {
         event = match feed.wake().await {
             Wake::Changed(changes) => Event::Changed(changes),
             Wake::Silence => Event::KeepAlive,
-            Wake::Drain => return feed.end(Some(Event::Shutdown), None).await,
+            // An end without a failure would be taken for the end of the flags: clients that listen
+            // for errors only would never reconnect.
+            Wake::Drain => {
+                return feed.end(Some(Event::Shutdown), Some(Failure::Draining)).await;
+            }
             Wake::Deadline => return feed.end(None, Some(Failure::StreamDeadline)).await,
             Wake::Gone => return,
         };

@@ -387,7 +387,8 @@ async fn an_event_stream_tells_what_changed() {
     assert_eq!(next(&mut all).await.0, "provider_shutdown");
     let last = next(&mut set).await.0;
     assert_eq!(last, "provider_shutdown", "the other set did not change");
-    assert!(soon(all.message()).await.unwrap().is_none());
+    let end = soon(all.message()).await.unwrap_err();
+    assert_eq!(end.code(), Code::Unavailable, "so that clients reconnect");
     drop((all, set, client));
     served.ended().await;
 }
