@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::bucket::Generation;
 use crate::diagnose::{Code, Diagnostic, InvalidDocument, Position};
+use crate::evaluate::UnixSeconds;
 use crate::flag::Flag;
 use crate::key::SourceName;
 use crate::layer::Layer;
@@ -81,6 +82,31 @@ pub fn load(
     options: &LoadOptions,
     previous: Option<&Layer>,
 ) -> Result<Loaded, InvalidDocument> {
+    compile(bytes, format, options, previous, None)
+}
+
+/// As [`load`], with the house rules checked as well: every flag has an owner and a date on which it
+/// should be gone, can be killed to a safe variant, and is off unless a rule turns it on. `today`
+/// decides what has expired.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_strictly(
+    bytes: &[u8],
+    format: Format,
+    options: &LoadOptions,
+    today: UnixSeconds,
+) -> Result<Loaded, InvalidDocument> {
+    compile(bytes, format, options, None, Some(today))
+}
+
+fn compile(
+    bytes: &[u8],
+    format: Format,
+    options: &LoadOptions,
+    previous: Option<&Layer>,
+    house_rules_on: Option<UnixSeconds>,
+) -> Result<Loaded, InvalidDocument> {
     let tape = read(bytes, format).map_err(|problem| InvalidDocument(vec![problem]))?;
     let mut report = Report::new(&tape);
     let sections = Sections::find(&tape, &mut report);
@@ -97,6 +123,7 @@ pub fn load(
         set_metadata: &set_metadata,
         evaluators: &mut evaluators,
         previous: &kept,
+        house_rules_on,
         report: &mut report,
     };
     let mut flags: Vec<Arc<Flag>> = Vec::with_capacity(entries.len());

@@ -156,6 +156,13 @@ codes! {
     EvaluatorDuplicate "evaluator-duplicate" Error FlagKept "The same evaluator is defined twice.",
     FractionalEntry "fractional-entry" Error Served "An entry of `fractional` is not an array of variant and weight; the operator answers null.",
     FractionalWeight "fractional-weight" Error Served "The weights of `fractional` cannot work; the operator answers null.",
+    OwnerMissing "owner-missing" Warning Served "House rule: `metadata.owner` says who answers for the flag.",
+    ExpiryMissing "expiry-missing" Warning Served "House rule: `metadata.expires` says when the flag should be gone.",
+    ExpiryInvalid "expiry-invalid" Warning Served "House rule: `metadata.expires` is a date such as 2026-12-31.",
+    Expired "expired" Warning Served "House rule: the flag has outlived its `metadata.expires`.",
+    SafeVariantMissing "safe-variant-missing" Warning Served "House rule: without a safe variant a kill can only serve code defaults.",
+    SafeVariantUnknown "safe-variant-unknown" Warning Served "House rule: `metadata.safeVariant` names a variant of the flag.",
+    DefaultOn "default-on" Warning Served "House rule: a boolean flag is off until a rule turns it on.",
 }
 
 impl fmt::Display for Code {

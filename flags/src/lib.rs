@@ -45,6 +45,7 @@ mod diagnose;
 mod evaluate;
 mod explain;
 mod flag;
+mod house;
 pub mod json;
 mod key;
 mod layer;
@@ -61,7 +62,7 @@ mod value;
 mod version;
 
 pub use bucket::{Generation, UnknownGeneration};
-pub use compile::{Format, LoadOptions, Loaded, load};
+pub use compile::{Format, LoadOptions, Loaded, load, load_strictly};
 pub use context::{ContextError, EvaluationContext, TARGETING_KEY};
 pub use diagnose::{Code, Diagnostic, Effect, InvalidDocument, Position, Severity};
 pub use evaluate::UnixSeconds;

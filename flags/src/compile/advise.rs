@@ -5,8 +5,12 @@ use super::rule::RuleCompiler;
 use crate::bucket::WEIGHT_MAX;
 use crate::coerce::json_text_of_number;
 use crate::diagnose::{Code, closest};
+use crate::evaluate::UnixSeconds;
+use crate::flag::Body;
+use crate::house::{day_of, expiry_day, safe_variant};
 use crate::rule::Operator;
 use crate::tape::{Items, Kind, Name, Node};
+use crate::value::{Object, Value};
 
 /// A flag key outside the characters that every tool takes.
 pub(crate) fn key(key: Name<'_>, report: &mut Report<'_>) {
@@ -198,6 +202,55 @@ fn branches<'t>(operator: &str, operands: Node<'t>, mut visit: impl FnMut(Node<'
             }
         }
         _ => {}
+    }
+}
+
+/// What the house asks of every flag beyond flagd.
+pub(crate) fn house_rules(
+    key: Name<'_>,
+    metadata: &Object,
+    body: &Body,
+    today: UnixSeconds,
+    report: &mut Report<'_>,
+) {
+    let mut advise = |code, message: &str, hint: &str| {
+        report.add(code, key.index, Some(key.text), message.to_owned(), Some(hint.to_owned()));
+    };
+    if !matches!(metadata.get("owner"), Some(Value::String(owner)) if !owner.trim().is_empty()) {
+        advise(Code::OwnerMissing, "nobody owns the flag", "add metadata.owner");
+    }
+    match metadata.get("expires").map(|date| date.as_str().and_then(expiry_day)) {
+        None => advise(
+            Code::ExpiryMissing,
+            "the flag has no end",
+            "add metadata.expires, such as \"2026-12-31\"",
+        ),
+        Some(None) => {
+            advise(Code::ExpiryInvalid, "\"expires\" is not a date", "write it as \"2026-12-31\"");
+        }
+        Some(Some(day)) if day <= day_of(today) => {
+            advise(Code::Expired, "the flag has expired", "remove it, or move metadata.expires");
+        }
+        Some(Some(_)) => {}
+    }
+    let variants = || body.variants.iter().map(|variant| (variant.name(), variant.value()));
+    if safe_variant(metadata, variants()).is_none() {
+        match metadata.get("safeVariant") {
+            None => advise(
+                Code::SafeVariantMissing,
+                "no variant is safe to fall back to",
+                "add metadata.safeVariant",
+            ),
+            Some(_) => advise(
+                Code::SafeVariantUnknown,
+                "\"safeVariant\" is not among the variants",
+                &format!("it has {}", listed(variants().map(|(name, _)| name))),
+            ),
+        }
+    }
+    let default = body.default.and_then(|place| body.variants.get(place));
+    if default.is_some_and(|default| default.value == Value::Bool(true)) {
+        advise(Code::DefaultOn, "the flag is on by default", "make the false variant the default");
     }
 }
 

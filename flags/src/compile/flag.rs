@@ -8,7 +8,7 @@ use super::report::Report;
 use super::rule::RuleCompiler;
 use super::{FlagEntry, LoadOptions, advise, write};
 use crate::diagnose::{Code, closest};
-use crate::evaluate::seed_of;
+use crate::evaluate::{UnixSeconds, seed_of};
 use crate::flag::{Body, Flag, Variant};
 use crate::key::FlagSetId;
 use crate::limits::{FLAG_BYTES_MAX, FLAG_KEY_BYTES_MAX};
@@ -27,6 +27,8 @@ pub(crate) struct FlagCompiler<'c, 't, 'r> {
     pub(crate) evaluators: &'c mut Evaluators<'t>,
     /// The flags of the source as they are now.
     pub(crate) previous: &'c HashMap<(Option<&'c str>, &'c str), &'c Arc<Flag>>,
+    /// Whether the house rules are checked, and what day it is.
+    pub(crate) house_rules_on: Option<UnixSeconds>,
     pub(crate) report: &'c mut Report<'r>,
 }
 
@@ -81,6 +83,9 @@ impl<'t> FlagCompiler<'_, 't, '_> {
             return Some(Arc::clone(unchanged));
         }
         let body = draft.map(|draft| self.body(key, &draft));
+        if let (Some(body), Some(today)) = (&body, self.house_rules_on) {
+            advise::house_rules(key, &metadata, body, today, self.report);
+        }
         let findings = self.report.flag_findings();
         if let Some(good) = previous.filter(|flag| findings.kept && flag.is_sound()) {
             return Some(Arc::clone(good));
