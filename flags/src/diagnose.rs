@@ -200,7 +200,7 @@ impl fmt::Display for InvalidDocument {
 impl std::error::Error for InvalidDocument {}
 
 /// The closest of several names to a misspelt one, if one is close enough to be meant.
-pub(crate) fn closest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn closest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let allowed = (name.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()

@@ -64,7 +64,7 @@ mod version;
 pub use bucket::{Generation, UnknownGeneration};
 pub use compile::{Format, LoadOptions, Loaded, load, load_strictly};
 pub use context::{ContextError, EvaluationContext, TARGETING_KEY};
-pub use diagnose::{Code, Diagnostic, Effect, InvalidDocument, Position, Severity};
+pub use diagnose::{Code, Diagnostic, Effect, InvalidDocument, Position, Severity, closest};
 pub use evaluate::UnixSeconds;
 pub use explain::{BucketDraw, Explanation, Step};
 pub use flag::{Flag, Resolution, ResolutionError, Variant};

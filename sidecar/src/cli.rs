@@ -4,9 +4,15 @@
 //! a module, a line in [`Command`], and a line in [`OVERVIEW`].
 
 mod completions;
+mod diff;
+mod documents;
+mod eval;
 mod exit;
 mod healthcheck;
+mod init;
+mod list;
 mod serve;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,6 +28,14 @@ Serve
   serve        run the sidecar, secure by default
   start        run with flagd's options and FLAGD_* variables
   healthcheck  ask a running sidecar whether it is ready (for exec probes)
+
+Flags
+  init         write a first flag file
+  validate     check flag files, all problems at once
+  list         list flags
+  eval         evaluate a flag
+  explain      evaluate a flag and say why
+  diff         show what changes between two flag files
 
 More
   completions  print a completion script for your shell
@@ -65,6 +79,18 @@ enum Command {
     Start(serve::StartArgs),
     /// Ask a running sidecar whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Write a first flag file
+    Init(init::InitArgs),
+    /// Check flag files, all problems at once
+    Validate(validate::ValidateArgs),
+    /// List flags
+    List(list::ListArgs),
+    /// Evaluate a flag
+    Eval(eval::EvalArgs),
+    /// Evaluate a flag and say why
+    Explain(eval::ExplainArgs),
+    /// Show what changes between two flag files
+    Diff(diff::DiffArgs),
     /// Print a completion script for your shell
     Completions(completions::CompletionsArgs),
     /// Print the version
@@ -89,6 +115,12 @@ pub fn run(
         Command::Serve(args) => serve::serve(args, environment),
         Command::Start(args) => serve::start(args, environment),
         Command::Healthcheck(args) => healthcheck::run(&args, &environment),
+        Command::Init(args) => init::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Explain(args) => eval::explain(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Version => print(concat!("outrigger ", env!("CARGO_PKG_VERSION"), "\n")),
     }

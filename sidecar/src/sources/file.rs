@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::loader::SourceUpdate;
 use scan::Scanner;
+
+pub(crate) use scan::{documents, read};
 use watch::DirectoryWatch;
 
 /// How far apart two equal reads must be. Also the shortest pause between two looks.

@@ -73,7 +73,7 @@ impl Scanner {
     /// Looks once and hands what is new to `sink`. Returns whether everything was either seen the
     /// same way twice or is as reported; if not, the caller looks again soon.
     pub(super) fn pass(&mut self, sink: &mut dyn FnMut(SourceUpdate)) -> bool {
-        let paths = self.list();
+        let paths = documents(&self.source.path, self.source.names);
         let mut settled = paths == self.listed;
         self.documents.retain(|path, _| paths.contains(path));
         let mut present = true;
@@ -104,26 +104,6 @@ impl Scanner {
         }
     }
 
-    /// The paths of all documents. Whatever is not a readable directory is its own only document.
-    fn list(&self) -> BTreeSet<PathBuf> {
-        let root = &self.source.path;
-        let itself = || BTreeSet::from([root.clone()]);
-        if !root.is_dir() {
-            return itself();
-        }
-        let Ok(entries) = fs::read_dir(root) else { return itself() };
-        let mut paths = BTreeSet::new();
-        for entry in entries {
-            // A directory that fails half-way must not look like one that lost files.
-            let Ok(entry) = entry else { return itself() };
-            let path = entry.path();
-            if is_document(&path, self.source.names) && !path.is_dir() {
-                paths.insert(path);
-            }
-        }
-        if paths.len() > DIRECTORY_DOCUMENTS_MAX { itself() } else { paths }
-    }
-
     fn name_of(&self, path: &Path) -> SourceName {
         match path.strip_prefix(&self.source.path) {
             Ok(file) if !file.as_os_str().is_empty() => {
@@ -133,6 +113,25 @@ impl Scanner {
             _ => self.source.name.clone(),
         }
     }
+}
+
+/// The paths of all documents. Whatever is not a readable directory is its own only document.
+pub(crate) fn documents(root: &Path, names: Names) -> BTreeSet<PathBuf> {
+    let itself = || BTreeSet::from([root.to_path_buf()]);
+    if !root.is_dir() {
+        return itself();
+    }
+    let Ok(entries) = fs::read_dir(root) else { return itself() };
+    let mut paths = BTreeSet::new();
+    for entry in entries {
+        // A directory that fails half-way must not look like one that lost files.
+        let Ok(entry) = entry else { return itself() };
+        let path = entry.path();
+        if is_document(&path, names) && !path.is_dir() {
+            paths.insert(path);
+        }
+    }
+    if paths.len() > DIRECTORY_DOCUMENTS_MAX { itself() } else { paths }
 }
 
 fn is_document(path: &Path, names: Names) -> bool {
@@ -210,7 +209,8 @@ fn stamp(metadata: &Metadata) -> Stamp {
     )
 }
 
-fn read(path: &Path) -> Result<(Vec<u8>, Format), Absence> {
+/// Reads a document whole.
+pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, Format), Absence> {
     const BYTES_MAX: u64 = limits::DOCUMENT_BYTES_MAX as u64;
     let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
     if metadata.is_dir() {
