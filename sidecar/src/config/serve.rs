@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use outrigger_flags::SourceName;
 
 use super::options::SERVE;
-use super::read::Reader;
+use super::read::{Origin, Reader};
 use super::{
     Config, ConfigErrors, Dialect, Given, MANAGEMENT_PORT, OFREP_PORT, RPC_PORT, RequestSizes,
     SYNC_PORT, source,
@@ -67,9 +67,15 @@ fn sources(reader: &mut Reader<'_>) -> Vec<FileSource> {
         let name = SourceName::new(DEFAULT_FLAGS);
         return vec![FileSource { name, path: PathBuf::from(DEFAULT_FLAGS), names: Names::Flagd }];
     };
+    // A variable holds several with commas between them; on the command line each has its own word.
+    let is_variable = matches!(setting.origin, Origin::Variable(_));
+    let paths = setting.texts.iter().flat_map(|text| match is_variable {
+        true => text.split(',').map(str::trim).collect(),
+        false => vec![text.as_str()],
+    });
     let mut sources = Vec::new();
-    for text in setting.texts {
-        match source::from_path(&text) {
+    for path in paths {
+        match source::from_path(path) {
             Ok(source) => sources.push(source),
             Err(message) => reader.problem(&setting.origin, message),
         }

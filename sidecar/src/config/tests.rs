@@ -55,6 +55,14 @@ fn serve_without_options_is_flagd_s_ports_on_loopback() {
 }
 
 #[test]
+fn several_paths_fit_into_one_variable() {
+    let config = serve(&given(&[], &[("OUTRIGGER_FLAGS", "a.json, team/")])).unwrap();
+    assert_eq!(names(&config), ["a.json", "team/"]);
+    let config = serve(&given(&[("flags", "a,b.json"), ("flags", "c.json")], &[])).unwrap();
+    assert_eq!(names(&config), ["a,b.json", "c.json"]);
+}
+
+#[test]
 fn start_without_a_bind_address_is_every_interface() {
     let config = started(&[], &[]);
     assert_eq!(config.rpc, Endpoint::Tcp { address: None, port: 8013, option: "port" });
