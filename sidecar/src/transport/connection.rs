@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Listener;
+use super::authority::AuthorityFilter;
 
 /// The length of HTTP/2's client preface: with so many bytes the protocol is known.
 const PREFACE_BYTES: usize = 24;
@@ -22,6 +23,8 @@ const PREFACE_BYTES: usize = 24;
 pub(crate) struct Connection {
     socket: Socket,
     read: Arc<AtomicUsize>,
+    /// Only for Unix sockets, whose clients may name a path as the authority.
+    authorities: Option<AuthorityFilter>,
 }
 
 #[derive(Debug)]
@@ -44,16 +47,18 @@ impl Preface {
 impl Listener {
     /// The next connection.
     pub(crate) async fn accept(&self) -> io::Result<Connection> {
-        let socket = match self {
+        let (socket, authorities) = match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 // Answers are small and awaited: waiting to fill a packet only delays them.
                 stream.set_nodelay(true)?;
-                Socket::Tcp(stream)
+                (Socket::Tcp(stream), None)
             }
-            Self::Unix(listener) => Socket::Unix(listener.accept().await?.0),
+            Self::Unix(listener) => {
+                (Socket::Unix(listener.accept().await?.0), Some(AuthorityFilter::default()))
+            }
         };
-        Ok(Connection { socket, read: Arc::default() })
+        Ok(Connection { socket, read: Arc::default(), authorities })
     }
 }
 
@@ -75,10 +80,13 @@ impl AsyncRead for Connection {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
+        let Some(arrived) = buffer.filled_mut().get_mut(before..) else { return polled };
+        if let Some(authorities) = &mut self.authorities {
+            authorities.pass(arrived);
+        }
         let read = self.read.load(Ordering::Relaxed);
         if read < PREFACE_BYTES {
-            let arrived = buffer.filled().len().saturating_sub(before);
-            self.read.store(read.saturating_add(arrived), Ordering::Relaxed);
+            self.read.store(read.saturating_add(arrived.len()), Ordering::Relaxed);
         }
         polled
     }
