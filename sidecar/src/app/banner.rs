@@ -105,3 +105,55 @@ fn host(address: &std::net::SocketAddr) -> String {
         std::net::SocketAddr::V6(address) => format!("[{}]", address.ip()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use outrigger_flags::{Format, Generation, LoadOptions, Revision, SourceName, load};
+
+    use super::*;
+
+    fn snapshot(keys: &[&str]) -> Snapshot {
+        let flag = r#"{"state":"ENABLED","variants":{"on":true},"defaultVariant":"on"}"#;
+        let members: Vec<String> = keys.iter().map(|key| format!("{key:?}:{flag}")).collect();
+        let document = format!(r#"{{"flags":{{{}}}}}"#, members.join(","));
+        let options = LoadOptions { source: SourceName::new("f"), generation: Generation::V2 };
+        let layer = load(document.as_bytes(), Format::Json, &options, None).unwrap().layer;
+        Snapshot::compose(Revision { epoch: 1, seq: 1 }, &[Arc::new(layer)])
+    }
+
+    fn tcp(address: &str) -> Address {
+        Address::Tcp(address.parse().unwrap())
+    }
+
+    #[test]
+    fn the_command_to_try_works_when_pasted() {
+        let flags = snapshot(&["a'; rm -rf /", "b c", "d.e-f_1"]);
+        let command = try_it(&tcp("[::]:8016"), &flags);
+        assert!(
+            command.starts_with("curl -s http://127.0.0.1:8016/ofrep/v1/evaluate/flags/d.e-f_1 ")
+        );
+        let command = try_it(&tcp("[::1]:9"), &snapshot(&["b c"]));
+        assert!(
+            command.starts_with("curl -s http://[::1]:9/ofrep/v1/evaluate/flags -d"),
+            "{command}"
+        );
+    }
+
+    #[test]
+    fn who_can_get_in_is_said() {
+        let socket = Address::Unix("/run/s".into());
+        let mut addresses = Addresses {
+            rpc: socket.clone(),
+            sync: tcp("127.0.0.1:1"),
+            ofrep: tcp("[::1]:2"),
+            management: tcp("127.0.0.1:3"),
+            sockets: Vec::new(),
+        };
+        assert_eq!(reach(&addresses), "this host only");
+        addresses.management = tcp("[::]:3");
+        addresses.ofrep = tcp("10.0.0.7:2");
+        assert!(reach(&addresses).starts_with("ofrep, manage: other hosts too, without TLS"));
+    }
+}
