@@ -4,6 +4,7 @@
 //! a limit or a check exists once. The rooms below it differ in their protocols alone: [`rpc`]
 //! (gRPC, gRPC-Web and Connect), [`sync`], [`ofrep`] and [`management`]. Wire types stop here.
 
+mod authority;
 mod body;
 mod boundary;
 mod browser;

@@ -1,7 +1,7 @@
 //! The connection loop against clients that misbehave, over real sockets.
 
 use std::net::SocketAddr;
-use std::time::Instant as Wall;
+use tokio::time::Instant;
 
 use http::Response;
 use http::request::Parts;
@@ -93,7 +93,7 @@ async fn c1_a_client_that_sends_its_head_slowly_is_closed() {
         ServerLimits { header_read_timeout: Duration::from_millis(150), ..ServerLimits::default() };
     let (running, address) = start_tcp(limits).await;
     for opening in ["", "P", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: 1\r\n"] {
-        let began = Wall::now();
+        let began = Instant::now();
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(opening.as_bytes()).await.unwrap();
         until_closed(&mut socket).await;
