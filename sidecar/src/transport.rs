@@ -10,6 +10,8 @@ mod boundary;
 mod browser;
 mod connection;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod limits;
 pub mod management;
 pub mod ofrep;

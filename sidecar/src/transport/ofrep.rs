@@ -171,7 +171,7 @@ fn percent_decode(segment: &str) -> Option<String> {
 
 /// The context of a request. An empty body is an empty context; a context that is not an object is
 /// ignored, as in flagd.
-fn context(body: &Bytes) -> Result<Object, Failure> {
+pub(super) fn context(body: &Bytes) -> Result<Object, Failure> {
     if body.is_empty() {
         return Ok(Object::default());
     }

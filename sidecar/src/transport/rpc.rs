@@ -11,6 +11,7 @@ mod protocol;
 mod request;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
 use hyper::body::Incoming;
 use outrigger_flags::Object;
-use tokio_util::sync::CancellationToken;
 
 use self::answer::{Answer, Generation, Kind};
 use self::protocol::{Framing, Protocol};
@@ -28,9 +28,11 @@ use super::boundary::{Boundary, Room};
 use super::browser::BrowserPolicy;
 use super::failure::Failure;
 use super::limits::ServerLimits;
+use super::stream::Streams;
 use super::{Listener, header_text, server};
 use crate::evaluation::{Evaluation, Subject};
 use crate::runtime::Shutdown;
+use crate::telemetry::metrics::StreamKind;
 
 /// What the operator decides about this listener.
 #[derive(Debug, Clone, Default)]
@@ -53,25 +55,25 @@ pub async fn serve(
     evaluation: Evaluation,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let boundary = Boundary {
-        browsers: settings.browsers,
-        metrics: evaluation.metrics().clone(),
-        room: Rpc {
-            evaluation,
-            limits: settings.limits.clone(),
-            stream_deadline: settings.stream_deadline,
-            drain: shutdown.drain.clone(),
-        },
-    };
-    server::run("rpc", listener, &settings.limits, boundary, shutdown).await
+    let RpcSettings { limits, browsers, stream_deadline } = settings;
+    let metrics = Arc::clone(evaluation.metrics());
+    let streams = Streams::new(
+        StreamKind::Event,
+        limits.clone(),
+        stream_deadline,
+        shutdown.drain.clone(),
+        Arc::clone(&metrics),
+    );
+    let room = Rpc { evaluation, limits: limits.clone(), streams };
+    let boundary = Boundary { room, browsers, metrics };
+    server::run("rpc", listener, &limits, boundary, shutdown).await
 }
 
 #[derive(Debug)]
 struct Rpc {
     evaluation: Evaluation,
     limits: ServerLimits,
-    stream_deadline: Option<Duration>,
-    drain: CancellationToken,
+    streams: Streams,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,13 +146,7 @@ impl Rpc {
     ) -> Result<Response<Body>, Failure> {
         protocol.codec.event_stream_request(message)?;
         let selector = crate::evaluation::selector(|name| header_text(headers, name), "")?;
-        let events = events::open(
-            &self.evaluation,
-            selector,
-            &self.limits,
-            self.stream_deadline,
-            self.drain.clone(),
-        );
+        let events = events::start(&self.streams, self.evaluation.subscribe(selector))?;
         Ok(protocol.stream(events))
     }
 }
@@ -209,6 +205,17 @@ fn refuse_plainly(failure: &Failure) -> Response<Body> {
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Reads a message as every kind of request, for the fuzzer.
+#[cfg(fuzzing)]
+pub(super) fn read_as_anything(message: &Bytes) {
+    for codec in [protocol::Codec::Proto, protocol::Codec::Json] {
+        let _ = codec.resolve_request(message);
+        let _ = codec.resolve_all_request(message);
+        let _ = codec.event_stream_request(message);
+    }
+    let _ = framing::only_message(message.clone());
 }
 
 #[cfg(test)]
