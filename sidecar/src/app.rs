@@ -46,7 +46,11 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// No flags.
-    #[error("there are no flags to serve:\n  {}", .0.problems.join("\n  "))]
+    #[error(
+        "there are no flags to serve:\n  {}\n\
+         `outrigger validate` shows every problem of a file, `outrigger init` makes a first one",
+        .0.problems.join("\n  ")
+    )]
     NothingToServe(NothingToServe),
     /// What the operating system said.
     #[error("{what}: {error}")]

@@ -52,15 +52,14 @@ Exit codes
   0 ok · 1 the answer is no · 2 usage · 69 sidecar unreachable
   70 internal or I/O (a port in use) · 75 undecided · 78 bad configuration";
 
-const HELP: &str = "{about}\n\n{usage-heading} {usage}\n\n{before-help}{after-help}\n";
+const HELP: &str = "{about}\n\n{usage-heading} {usage}{after-help}\n";
 
 #[derive(Debug, Parser)]
 #[command(
     name = "outrigger",
     version,
     about = "Serve feature flags next to your application, and turn bad ones off.",
-    before_help = OVERVIEW,
-    after_help = EXAMPLES,
+    after_help = format!("{OVERVIEW}\n\n{EXAMPLES}"),
     help_template = HELP,
     max_term_width = 100,
     subcommand_required = true,

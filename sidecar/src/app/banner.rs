@@ -143,9 +143,8 @@ mod tests {
 
     #[test]
     fn who_can_get_in_is_said() {
-        let socket = Address::Unix("/run/s".into());
         let mut addresses = Addresses {
-            rpc: socket.clone(),
+            rpc: Address::Unix("/run/s".into()),
             sync: tcp("127.0.0.1:1"),
             ofrep: tcp("[::1]:2"),
             management: tcp("127.0.0.1:3"),
