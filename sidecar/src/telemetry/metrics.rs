@@ -69,6 +69,8 @@ pub enum Limit {
     BodyTimeout,
     /// A browser's request from an origin or for a host that is not listed.
     Origin,
+    /// A stream above the cap on streams.
+    Subscribers,
     /// A stream whose client stopped reading.
     StreamStalled,
 }
@@ -100,6 +102,7 @@ impl Limit {
             Self::BodyBytes => "body_bytes",
             Self::BodyTimeout => "body_timeout",
             Self::Origin => "origin",
+            Self::Subscribers => "subscribers",
             Self::StreamStalled => "stream_stalled",
         }
     }

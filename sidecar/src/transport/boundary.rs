@@ -72,6 +72,7 @@ impl<R: Room> Boundary<R> {
     fn count(&self, failure: &Failure) {
         match failure {
             Failure::BodyTooLarge(_) => self.metrics.limited(Limit::BodyBytes),
+            Failure::TooManyStreams(_) => self.metrics.limited(Limit::Subscribers),
             Failure::BodyTimeout(_) => self.metrics.limited(Limit::BodyTimeout),
             Failure::Forbidden(_) => self.metrics.limited(Limit::Origin),
             _ => {}

@@ -38,6 +38,8 @@ pub(crate) enum Failure {
     WrongVersion,
     /// A stream lived as long as the operator lets it.
     StreamDeadline,
+    /// As many streams are open as this listener bears.
+    TooManyStreams(usize),
     /// The process is about to end.
     Draining,
     /// A method that the operator turned off.
@@ -59,7 +61,7 @@ impl Failure {
             Self::Evaluation(EvaluationError::Flag { code, .. }) => code_of(*code),
             Self::Evaluation(EvaluationError::Selector(_) | EvaluationError::Context(_))
             | Self::Malformed(_) => Code::InvalidArgument,
-            Self::BodyTooLarge(_) => Code::ResourceExhausted,
+            Self::BodyTooLarge(_) | Self::TooManyStreams(_) => Code::ResourceExhausted,
             Self::BodyTimeout(_) | Self::StreamDeadline => Code::DeadlineExceeded,
             Self::BodyAborted => Code::Cancelled,
             Self::Forbidden(_) => Code::PermissionDenied,
@@ -95,6 +97,7 @@ impl Failure {
             Self::WrongMedia => "the content type is not supported here".to_owned(),
             Self::WrongVersion => "gRPC needs HTTP/2".to_owned(),
             Self::StreamDeadline => "stream closed due to server-side timeout".to_owned(),
+            Self::TooManyStreams(most) => format!("{most} streams are open already"),
             Self::Draining => "the server is shutting down".to_owned(),
             Self::TurnedOff(what) => format!("{what} endpoint disabled"),
             Self::Internal => "internal error".to_owned(),

@@ -30,6 +30,13 @@ pub struct ServerLimits {
     pub pending_accept_resets: usize,
     /// Bytes that one HTTP/2 stream may have waiting to be sent.
     pub send_buffer_bytes: usize,
+    /// Bytes that a client may send ahead on one HTTP/2 stream: a whole ordinary body.
+    pub stream_window_bytes: u32,
+    /// Bytes that a client may send ahead on one HTTP/2 connection, all its streams together.
+    pub connection_window_bytes: u32,
+    /// Event or sync streams at the same time on this listener. Each costs a task, a message and, if
+    /// its client is slow, an old snapshot.
+    pub subscribers: usize,
     /// How long a subscriber may stop reading before its stream is ended. It holds an old snapshot
     /// alive while it stalls.
     pub subscriber_stall: Duration,
@@ -51,6 +58,9 @@ impl Default for ServerLimits {
             local_error_resets: 64,
             pending_accept_resets: 20,
             send_buffer_bytes: 64 << 10,
+            stream_window_bytes: 64 << 10,
+            connection_window_bytes: 1 << 20,
+            subscribers: 4_096,
             subscriber_stall: Duration::from_secs(30),
             event_keep_alive: Duration::from_secs(20),
         }

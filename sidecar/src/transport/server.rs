@@ -118,6 +118,8 @@ fn builder(limits: &ServerLimits) -> Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(limits.pending_accept_resets)
         .keep_alive_interval(limits.keep_alive_interval)
         .keep_alive_timeout(limits.keep_alive_timeout)
+        .initial_stream_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
         .max_send_buf_size(limits.send_buffer_bytes);
     builder
 }

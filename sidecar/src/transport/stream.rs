@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrigger_flags::Change;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::limits::ServerLimits;
 use crate::evaluation::Subscription;
-use crate::telemetry::metrics::{Limit, Metrics};
+use crate::telemetry::metrics::{Limit, Metrics, Open, StreamKind};
 
 /// What a stream's client reads.
 pub(crate) type Messages<T> = mpsc::Receiver<Result<T, Failure>>;
@@ -38,6 +38,17 @@ pub(crate) enum Wake {
     Gone,
 }
 
+/// The streams of one listener.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    kind: StreamKind,
+    places: Arc<Semaphore>,
+    limits: ServerLimits,
+    deadline: Option<Duration>,
+    drain: CancellationToken,
+    metrics: Arc<Metrics>,
+}
+
 /// The server's end of a stream.
 #[derive(Debug)]
 pub(crate) struct Feed<T> {
@@ -48,30 +59,50 @@ pub(crate) struct Feed<T> {
     stall: Duration,
     drain: CancellationToken,
     metrics: Arc<Metrics>,
+    /// Held while the stream is open.
+    _place: (OwnedSemaphorePermit, Open),
 }
 
-impl<T> Feed<T> {
-    /// A stream's two ends.
-    pub(crate) fn open(
-        subscription: Subscription,
-        limits: &ServerLimits,
+impl Streams {
+    /// No streams yet; one may live for `deadline`, or for ever.
+    pub(crate) fn new(
+        kind: StreamKind,
+        limits: ServerLimits,
         deadline: Option<Duration>,
         drain: CancellationToken,
         metrics: Arc<Metrics>,
-    ) -> (Self, Messages<T>) {
-        let (client, messages) = mpsc::channel(1);
-        let feed = Self {
-            subscription,
-            client,
-            deadline: deadline.map(|after| Box::pin(sleep(after))),
-            silence: limits.event_keep_alive,
-            stall: limits.subscriber_stall,
-            drain,
-            metrics,
-        };
-        (feed, messages)
+    ) -> Self {
+        let places = Arc::new(Semaphore::new(limits.subscribers));
+        Self { kind, places, limits, deadline, drain, metrics }
     }
 
+    /// Opens a stream: its two ends.
+    ///
+    /// # Errors
+    /// [`Failure::TooManyStreams`] if there is no place left.
+    pub(crate) fn open<T>(
+        &self,
+        subscription: Subscription,
+    ) -> Result<(Feed<T>, Messages<T>), Failure> {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return Err(Failure::TooManyStreams(self.limits.subscribers));
+        };
+        let (client, messages) = mpsc::channel(1);
+        let feed = Feed {
+            subscription,
+            client,
+            deadline: self.deadline.map(|after| Box::pin(sleep(after))),
+            silence: self.limits.event_keep_alive,
+            stall: self.limits.subscriber_stall,
+            drain: self.drain.clone(),
+            metrics: Arc::clone(&self.metrics),
+            _place: (place, self.metrics.stream(self.kind)),
+        };
+        Ok((feed, messages))
+    }
+}
+
+impl<T> Feed<T> {
     /// The subscription.
     pub(crate) fn subscription(&self) -> &Subscription {
         &self.subscription

@@ -25,7 +25,6 @@ use prost_types::Struct;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower_service::Service;
 
@@ -35,11 +34,11 @@ use super::boundary::{Boundary, Room};
 use super::browser::BrowserPolicy;
 use super::failure::Failure;
 use super::limits::ServerLimits;
-use super::stream::{Feed, Wake};
+use super::stream::{Feed, Streams, Wake};
 use super::{Listener, header_text, server, structs};
 use crate::evaluation::{self, Evaluation};
 use crate::runtime::Shutdown;
-use crate::telemetry::metrics::StreamKind;
+use crate::telemetry::metrics::{Limit, StreamKind};
 
 /// What the operator decides about this listener.
 #[derive(Debug, Clone)]
@@ -68,20 +67,19 @@ pub async fn serve(
     evaluation: Evaluation,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let limits = settings.limits.clone();
-    let boundary = Boundary {
-        browsers: BrowserPolicy::default(),
-        metrics: Arc::clone(evaluation.metrics()),
-        room: Sync {
-            limits: limits.clone(),
-            service: FlagSyncServiceServer::new(Flags {
-                payloads: Arc::new(Payloads::default()),
-                drain: shutdown.drain.clone(),
-                evaluation,
-                settings,
-            }),
-        },
-    };
+    let SyncSettings { limits, stream_deadline, metadata_endpoint } = settings;
+    let metrics = Arc::clone(evaluation.metrics());
+    let streams = Streams::new(
+        StreamKind::Sync,
+        limits.clone(),
+        stream_deadline,
+        shutdown.drain.clone(),
+        Arc::clone(&metrics),
+    );
+    let flags = Flags { evaluation, metadata_endpoint, streams, payloads: Arc::default() };
+    let room = Sync { limits: limits.clone(), service: FlagSyncServiceServer::new(flags) };
+    // Browsers speak no h2c, so there is nothing to allow.
+    let boundary = Boundary { room, browsers: BrowserPolicy::default(), metrics };
     server::run("sync", listener, &limits, boundary, shutdown).await
 }
 
@@ -133,9 +131,9 @@ pub(super) fn refuse_grpc(head: &Parts, failure: &Failure) -> Response<Body> {
 #[derive(Debug)]
 struct Flags {
     evaluation: Evaluation,
-    settings: SyncSettings,
+    metadata_endpoint: bool,
+    streams: Streams,
     payloads: Arc<Payloads>,
-    drain: CancellationToken,
 }
 
 type SyncStream = Box<dyn Stream<Item = Result<SyncFlagsResponse, Status>> + Send + Unpin>;
@@ -150,21 +148,16 @@ impl FlagSyncService for Flags {
     ) -> Result<tonic::Response<SyncStream>, Status> {
         let selector = selector(request.metadata().as_ref(), &request.get_ref().selector)?;
         let metrics = Arc::clone(self.evaluation.metrics());
-        let open = metrics.stream(StreamKind::Sync);
-        let (feed, messages) = Feed::open(
-            self.evaluation.subscribe(selector),
-            &self.settings.limits,
-            self.settings.stream_deadline,
-            self.drain.clone(),
-            Arc::clone(&metrics),
-        );
-        let payloads = Arc::clone(&self.payloads);
-        let context = self.static_context();
+        let subscription = self.evaluation.subscribe(selector);
+        let (feed, messages) = self.streams.open(subscription).map_err(|failure| {
+            metrics.limited(Limit::Subscribers);
+            failure.status()
+        })?;
+        let (payloads, context) = (Arc::clone(&self.payloads), self.static_context());
         tokio::spawn(async move {
             let began = Instant::now();
             run(feed, &payloads, context).await;
             metrics.sync_stream_ended(began.elapsed());
-            drop(open);
         });
         let stream = ReceiverStream::new(messages)
             .map(|message| message.map_err(|failure| failure.status()));
@@ -185,7 +178,7 @@ impl FlagSyncService for Flags {
         &self,
         _: tonic::Request<GetMetadataRequest>,
     ) -> Result<tonic::Response<GetMetadataResponse>, Status> {
-        if !self.settings.metadata_endpoint {
+        if !self.metadata_endpoint {
             return Err(Failure::TurnedOff("metadata").status());
         }
         let metadata = Some(self.static_context());

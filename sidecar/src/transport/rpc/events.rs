@@ -4,21 +4,16 @@
 //! only once it can be seen; snapshots are announced after their swap.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
-use outrigger_flags::{Change, Selector, Value, json};
+use outrigger_flags::{Change, Value, json};
 use outrigger_proto::flagd::evaluation::v1::EventStreamResponse;
 use prost::Message;
 use prost_types::Struct;
-use tokio_util::sync::CancellationToken;
 
 use super::protocol::Codec;
-use crate::evaluation::Evaluation;
-use crate::telemetry::metrics::StreamKind;
+use crate::evaluation::Subscription;
 use crate::transport::failure::Failure;
-use crate::transport::limits::ServerLimits;
-use crate::transport::stream::{Feed, Messages, Wake};
+use crate::transport::stream::{Feed, Messages, Streams, Wake};
 use crate::transport::structs;
 
 /// One message of the stream.
@@ -30,23 +25,14 @@ pub(super) enum Event {
     Shutdown,
 }
 
-/// Opens a stream; it runs until its client, its deadline or the process ends it.
-pub(super) fn open(
-    evaluation: &Evaluation,
-    selector: Selector,
-    limits: &ServerLimits,
-    deadline: Option<Duration>,
-    drain: CancellationToken,
-) -> Messages<Event> {
-    let metrics = Arc::clone(evaluation.metrics());
-    let open = metrics.stream(StreamKind::Event);
-    let subscription = evaluation.subscribe(selector);
-    let (feed, messages) = Feed::open(subscription, limits, deadline, drain, metrics);
-    tokio::spawn(async move {
-        run(feed).await;
-        drop(open);
-    });
-    messages
+/// Starts a stream; it runs until its client, its deadline or the process ends it.
+pub(super) fn start(
+    streams: &Streams,
+    subscription: Subscription,
+) -> Result<Messages<Event>, Failure> {
+    let (feed, messages) = streams.open(subscription)?;
+    tokio::spawn(run(feed));
+    Ok(messages)
 }
 
 async fn run(mut feed: Feed<Event>) {

@@ -171,6 +171,22 @@ async fn a_stalled_stream_is_ended_and_counted() {
 }
 
 #[tokio::test]
+async fn a_stream_above_the_cap_is_refused_until_another_ends() {
+    let limits = ServerLimits { subscribers: 1, ..ServerLimits::default() };
+    let world = World::new(&document("on"));
+    let served = world.sync(SyncSettings { limits, ..SyncSettings::default() }).await;
+    let mut client = Client::new(served.channel().await);
+    let mut first = sync(&mut client, None, "").await.unwrap();
+    next(&mut first).await;
+    let refused = sync(&mut client, None, "").await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let hits = "outrigger_limit_hits_total{limit=\"subscribers\"} 1";
+    assert!(world.metrics.scrape().unwrap().contains(hits));
+    drop(first);
+    soon(async { while sync(&mut client, None, "").await.is_err() {} }).await;
+}
+
+#[tokio::test]
 async fn metadata_can_be_turned_off_and_errors_are_typed() {
     let world = World::new(&document("on"));
     let mut client = Client::new(world.sync(SyncSettings::default()).await.channel().await);
