@@ -23,7 +23,8 @@ pub struct Contender {
     pub workload: Workload,
     /// What it is called.
     pub name: &'static str,
-    run: Box<dyn FnMut(usize) -> Place>,
+    place: Place,
+    run: Box<dyn FnMut(Place, usize) -> Place>,
 }
 
 impl std::fmt::Debug for Contender {
@@ -33,10 +34,19 @@ impl std::fmt::Debug for Contender {
 }
 
 impl Contender {
-    /// Evaluates so many times in a chain; returns where that has led, which is the same for all
-    /// who answer rightly.
+    fn new(
+        workload: Workload,
+        name: &'static str,
+        run: impl FnMut(Place, usize) -> Place + 'static,
+    ) -> Self {
+        Self { workload, name, place: Place::START, run: Box::new(run) }
+    }
+
+    /// Goes on with the chain for so many evaluations; returns where that has led, which is the
+    /// same for all who answer rightly.
     pub fn run(&mut self, evaluations: usize) -> Place {
-        black_box((self.run)(black_box(evaluations)))
+        self.place = (self.run)(self.place, black_box(evaluations));
+        self.place
     }
 }
 
@@ -75,13 +85,13 @@ fn by_handle(
 ) -> Contender {
     let cached = reader.cached();
     let mut handles: Vec<FlagHandle> = keys().iter().map(|key| cached.handle(key)).collect();
-    let run = move |evaluations| {
-        chain(evaluations, |at| match (handles.get_mut(at.flag), contexts.get(at.subject)) {
+    let run = move |from, evaluations| {
+        chain(from, evaluations, |at| match (handles.get_mut(at.flag), contexts.get(at.subject)) {
             (Some(handle), Some(context)) => is_on(handle.resolve(context, NOW)),
             _ => false,
         })
     };
-    Contender { workload, name: BY_HANDLE, run: Box::new(run) }
+    Contender::new(workload, BY_HANDLE, run)
 }
 
 fn by_name(
@@ -90,8 +100,8 @@ fn by_name(
     contexts: Vec<EvaluationContext>,
 ) -> Contender {
     let keys = keys();
-    let run = move |evaluations| {
-        chain(evaluations, |at| match (keys.get(at.flag), contexts.get(at.subject)) {
+    let run = move |from, evaluations| {
+        chain(from, evaluations, |at| match (keys.get(at.flag), contexts.get(at.subject)) {
             (Some(key), Some(context)) => {
                 let snapshot = reader.load();
                 is_on(snapshot.view(&Selector::Any).resolve(key, context, NOW))
@@ -99,7 +109,7 @@ fn by_name(
             _ => false,
         })
     };
-    Contender { workload, name: BY_NAME, run: Box::new(run) }
+    Contender::new(workload, BY_NAME, run)
 }
 
 /// The limits: by place with a cached load, and by key with a plain one.
@@ -139,13 +149,13 @@ fn by_place_limit<S: 'static>(
     answer: impl Fn(&crate::limits::BareFlag, &S) -> bool + 'static,
 ) -> Contender {
     let mut cache = Cache::new(Arc::new(ArcSwap::from_pointee(by_place())));
-    let run = move |evaluations| {
-        chain(evaluations, |at| match (cache.load().get(at.flag), subjects.get(at.subject)) {
+    let run = move |from, evaluations| {
+        chain(from, evaluations, |at| match (cache.load().get(at.flag), subjects.get(at.subject)) {
             (Some(flag), Some(subject)) => answer(flag, subject),
             _ => false,
         })
     };
-    Contender { workload, name, run: Box::new(run) }
+    Contender::new(workload, name, run)
 }
 
 /// `ArcSwap::load`, and a lookup by foldhash.
@@ -157,13 +167,13 @@ fn by_key_limit<S: 'static>(
 ) -> Contender {
     let current = ArcSwap::from_pointee(by_key());
     let keys = keys();
-    let run = move |evaluations| {
-        chain(evaluations, |at| match (keys.get(at.flag), subjects.get(at.subject)) {
+    let run = move |from, evaluations| {
+        chain(from, evaluations, |at| match (keys.get(at.flag), subjects.get(at.subject)) {
             (Some(key), Some(subject)) => {
                 current.load().get(key.as_str()).is_some_and(|flag| answer(flag, subject))
             }
             _ => false,
         })
     };
-    Contender { workload, name, run: Box::new(run) }
+    Contender::new(workload, name, run)
 }

@@ -180,8 +180,9 @@ pub fn compose(seq: u64, layer: Arc<Layer>) -> Snapshot {
 }
 
 /// Where a chain of evaluations is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    noise: u64,
     /// The flag to evaluate next.
     pub flag: usize,
     /// The subject to evaluate it for.
@@ -189,13 +190,23 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place after an answer; where that is depends on the answer.
+    /// Where a chain starts.
+    pub const START: Self = Self { noise: 1, flag: 0, subject: 0 };
+
+    /// The place after an answer, a few steps on. How many depends on the answer, so that nothing
+    /// can be evaluated ahead; and on noise, because the branch predictor learns a plain rotation
+    /// within a few rounds and then does evaluate ahead. The noise itself waits for nobody.
     #[inline]
     fn after(self, answer: bool) -> Self {
-        let step = usize::from(answer);
+        const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
+        let steps = |noise: u64| 1 + usize::from(noise & 1 == 1);
         Self {
-            flag: wrapped(self.flag + 1 + step, FLAGS),
-            subject: wrapped(self.subject + 3 - step, SUBJECTS),
+            noise: self.noise.wrapping_mul(MULTIPLIER).wrapping_add(1),
+            flag: wrapped(self.flag + steps(self.noise >> 63) + usize::from(answer), FLAGS),
+            subject: wrapped(
+                self.subject + steps(self.noise >> 62) + usize::from(answer),
+                SUBJECTS,
+            ),
         }
     }
 }
@@ -205,12 +216,8 @@ fn wrapped(index: usize, end: usize) -> usize {
     if index >= end { index - end } else { index }
 }
 
-/// Evaluates so many times, each time at the place that the last answer led to.
+/// Evaluates so many times from a place on, each time where the last answer led to.
 #[inline]
-pub fn chain(steps: usize, mut evaluate: impl FnMut(Place) -> bool) -> Place {
-    let mut place = Place::default();
-    for _ in 0..steps {
-        place = place.after(evaluate(place));
-    }
-    place
+pub fn chain(from: Place, steps: usize, mut evaluate: impl FnMut(Place) -> bool) -> Place {
+    (0..steps).fold(from, |place, _| place.after(evaluate(place)))
 }
