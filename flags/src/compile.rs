@@ -290,3 +290,6 @@ fn doubled_keys(entries: &[FlagEntry<'_>], set_metadata: &Object) -> HashSet<usi
     }
     doubled
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,11 @@ mod number;
 mod text;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::bucket::{Generation, Murmur3};
 use crate::context::EvaluationContext;
+use crate::flag::ResolutionError;
 use crate::limits::{BUILT_TEXT_BYTES_MAX, FUEL_STEPS};
 use crate::operand::Operand;
 use crate::reason::ErrorCode;
@@ -43,24 +45,37 @@ pub(crate) struct Subject<'a> {
     pub(crate) seed: Murmur3,
 }
 
-/// Why a rule could not be evaluated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) code: ErrorCode,
-    pub(crate) message: Cow<'static, str>,
-}
+/// Why a rule could not be evaluated. Boxed, because faults are rare and every node returns one or
+/// an operand.
+#[derive(Debug)]
+pub(crate) struct Fault(Box<ResolutionError>);
 
 impl Fault {
+    #[cold]
     fn operand(operator: Operator, expected: &str) -> Self {
         Self::parse(format!("{:?} needs {expected}", operator.as_str()))
     }
 
+    #[cold]
     fn parse(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: ErrorCode::ParseError, message: message.into() }
+        Self(Box::new(ResolutionError::new(ErrorCode::ParseError, message)))
     }
 
+    #[cold]
     fn general(message: &'static str) -> Self {
-        Self { code: ErrorCode::General, message: message.into() }
+        Self(Box::new(ResolutionError::new(ErrorCode::General, message)))
+    }
+}
+
+impl From<Fault> for ResolutionError {
+    fn from(Fault(error): Fault) -> Self {
+        *error
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -145,7 +160,7 @@ impl<'a, O: Observer> Walk<'a, O> {
             Rule::Variable(variable) => self.variable(variable, scope),
             Rule::Apply(operator, operands) => self.apply(*operator, operands, scope),
             Rule::Split(split) => self.split(split, scope),
-            Rule::List(rules) => self.eval_all(rules, scope).map(Operand::List),
+            Rule::List(rules) => self.eval_all(rules, scope).map(Operand::list),
             Rule::Reference(_, rule) => self.eval(rule, scope),
             Rule::Broken(why) => Err(Fault::parse(why.to_string())),
         }

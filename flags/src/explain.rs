@@ -86,7 +86,7 @@ impl Observer for Recorder {
         let Some(frame) = self.open.pop() else { return };
         let outcome = match outcome {
             Ok(operand) => Ok(operand.to_value()),
-            Err(fault) => Err(fault.message.clone().into_owned()),
+            Err(fault) => Err(fault.to_string()),
         };
         let step =
             Step { label: label_of(rule), outcome, operands: frame.operands, bucket: frame.bucket };

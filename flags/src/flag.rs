@@ -286,6 +286,10 @@ pub struct ResolutionError {
 }
 
 impl ResolutionError {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into() }
+    }
+
     pub(crate) const fn not_found() -> Self {
         let message = Cow::Borrowed("no flag of this key");
         Self { code: ErrorCode::FlagNotFound, message }
@@ -304,12 +308,6 @@ impl ResolutionError {
     fn no_variant(what: &str) -> Self {
         let message = Cow::Owned(format!("the rule returned {what}, which names no variant"));
         Self { code: ErrorCode::General, message }
-    }
-}
-
-impl From<Fault> for ResolutionError {
-    fn from(fault: Fault) -> Self {
-        Self { code: fault.code, message: fault.message }
     }
 }
 

@@ -3,15 +3,17 @@
 use crate::coerce::{arithmetic_number, comparison_number, text_of_number};
 use crate::value::{Number, Object, Value};
 
-/// An intermediate value. Nothing is copied until something new is built.
+/// An intermediate value. Nothing is copied until something new is built, which happens in few
+/// rules; so what is built lives in a box, and an operand is two words that pass in registers.
 #[derive(Debug, Clone)]
 pub(crate) enum Operand<'a> {
     /// A value of the rule or of the context.
     Borrowed(&'a Value),
     /// A value that the rule has computed.
-    Built(Value),
+    Built(Box<Value>),
     /// A list that the rule has computed.
-    List(Vec<Operand<'a>>),
+    #[allow(clippy::box_collection, reason = "the vector alone is three words")]
+    List(Box<Vec<Operand<'a>>>),
 }
 
 pub(crate) static NULL: Value = Value::Null;
@@ -27,11 +29,19 @@ impl<'a> Operand<'a> {
 
     /// A number; one that is not finite is kept as it is, and fails where it is used as a result.
     pub(crate) fn number(value: f64) -> Self {
-        Self::Built(Value::Number(Number::Float(value)))
+        Self::built(Value::Number(Number::Float(value)))
     }
 
     pub(crate) fn text(value: String) -> Self {
-        Self::Built(Value::from(value))
+        Self::built(Value::from(value))
+    }
+
+    pub(crate) fn built(value: Value) -> Self {
+        Self::Built(Box::new(value))
+    }
+
+    pub(crate) fn list(items: Vec<Self>) -> Self {
+        Self::List(Box::new(items))
     }
 
     /// The value, unless this is a computed list.
@@ -73,9 +83,12 @@ impl<'a> Operand<'a> {
     pub(crate) fn into_items(self) -> Result<Items<'a>, Self> {
         match self {
             Self::Borrowed(Value::Array(items)) => Ok(Items::Borrowed(items.iter())),
-            Self::Built(Value::Array(items)) => Ok(Items::Built(items.into_vec().into_iter())),
+            Self::Built(value) => match *value {
+                Value::Array(items) => Ok(Items::Built(items.into_vec().into_iter())),
+                scalar => Err(Self::built(scalar)),
+            },
             Self::List(items) => Ok(Items::List(items.into_iter())),
-            scalar => Err(scalar),
+            scalar @ Self::Borrowed(_) => Err(scalar),
         }
     }
 
@@ -126,7 +139,7 @@ impl<'a> Operand<'a> {
     pub(crate) fn to_value(&self) -> Value {
         match self {
             Self::Borrowed(value) => (*value).clone(),
-            Self::Built(value) => value.clone(),
+            Self::Built(value) => Value::clone(value),
             Self::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
         }
     }
@@ -135,7 +148,7 @@ impl<'a> Operand<'a> {
     pub(crate) fn step(&self, segment: &crate::rule::Segment) -> Option<Self> {
         match self {
             Self::Borrowed(value) => step(value, segment).map(Self::Borrowed),
-            Self::Built(value) => step(value, segment).cloned().map(Self::Built),
+            Self::Built(value) => step(value, segment).cloned().map(Self::built),
             Self::List(items) => items.get(segment.array_index?).cloned(),
         }
     }
@@ -180,7 +193,7 @@ impl<'a> Iterator for Items<'a> {
     fn next(&mut self) -> Option<Operand<'a>> {
         match self {
             Self::Borrowed(items) => items.next().map(Operand::Borrowed),
-            Self::Built(items) => items.next().map(Operand::Built),
+            Self::Built(items) => items.next().map(Operand::built),
             Self::List(items) => items.next(),
         }
     }

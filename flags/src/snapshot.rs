@@ -293,3 +293,6 @@ impl ChangeKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

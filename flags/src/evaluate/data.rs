@@ -39,7 +39,7 @@ impl<'a, O: Observer> Walk<'a, O> {
         }
         let path = match operands {
             Operands::One(rule) => self.eval(rule, scope)?,
-            Operands::Many(rules) => Operand::List(self.eval_all(rules, scope)?),
+            Operands::Many(rules) => Operand::list(self.eval_all(rules, scope)?),
         };
         self.look_up_value(path, scope)
     }
@@ -82,7 +82,7 @@ impl<'a, O: Observer> Walk<'a, O> {
             return self.whole_data(scope);
         };
         let start = match &scope.data {
-            Data::Context if *first.name == *FLAGD => Some(Operand::Built(self.flagd_data())),
+            Data::Context if *first.name == *FLAGD => Some(Operand::built(self.flagd_data())),
             Data::Context => {
                 let context = self.subject.context;
                 context.get_precomputed(first.fingerprint, &first.name).map(Operand::Borrowed)
@@ -91,7 +91,7 @@ impl<'a, O: Observer> Walk<'a, O> {
             Data::Reduction { current, accumulator, kind } => match &*first.name {
                 "current" => Some(current.clone()),
                 "accumulator" => Some(accumulator.clone()),
-                "valueType" => Some(Operand::Built(Value::from(*kind))),
+                "valueType" => Some(Operand::built(Value::from(*kind))),
                 _ => None,
             },
         };
@@ -119,7 +119,7 @@ impl<'a, O: Observer> Walk<'a, O> {
                 let attributes = self.subject.context.iter().filter(|(name, _)| *name != FLAGD);
                 let members = attributes.map(|(name, value)| (Box::from(name), value.clone()));
                 let object: Object = members.chain([flagd]).collect();
-                Operand::Built(Value::Object(object))
+                Operand::built(Value::Object(object))
             }
             Data::Reduction { current, accumulator, kind } => {
                 let members = [
@@ -127,7 +127,7 @@ impl<'a, O: Observer> Walk<'a, O> {
                     (Box::from("accumulator"), accumulator.to_value()),
                     (Box::from("valueType"), Value::from(*kind)),
                 ];
-                Operand::Built(Value::Object(members.into_iter().collect()))
+                Operand::built(Value::Object(members.into_iter().collect()))
             }
         };
         self.burn(data.copy_cost())?;

@@ -112,7 +112,7 @@ impl<'a, O: Observer> Walk<'a, O> {
             end += entry.weight;
             bucket < end
         });
-        Ok(hit.map_or(Operand::NULL, |entry| Operand::Built(entry.variant)))
+        Ok(hit.map_or(Operand::NULL, |entry| Operand::built(entry.variant)))
     }
 
     /// What a value that is no list buckets by; `None` if nothing can be.
@@ -284,7 +284,7 @@ impl Entry {
 
     fn as_operand(&self) -> Operand<'static> {
         let members = [self.variant.clone(), Value::from(i64::from(self.weight))];
-        Operand::Built(Value::Array(members.into()))
+        Operand::built(Value::Array(members.into()))
     }
 }
 

@@ -24,12 +24,12 @@ impl<'a, O: Observer> Walk<'a, O> {
             (Operator::Reduce, _) => Ok(Operand::number(0.0)),
             (Operator::Map | Operator::Filter, [subject, rule, ..]) => {
                 match self.subject_of(operator, subject, scope)? {
-                    None => Ok(Operand::List(Vec::new())),
+                    None => Ok(Operand::list(Vec::new())),
                     Some(items) if operator == Operator::Map => self.map(items, rule, scope),
                     Some(items) => self.filter(items, rule, scope),
                 }
             }
-            (Operator::Map | Operator::Filter, _) => Ok(Operand::List(Vec::new())),
+            (Operator::Map | Operator::Filter, _) => Ok(Operand::list(Vec::new())),
             (_, [subject, rest @ ..]) => self.quantify(operator, subject, rest.first(), scope),
             _ => Err(Fault::operand(operator, "a list")),
         }
@@ -55,7 +55,7 @@ impl<'a, O: Observer> Walk<'a, O> {
             let inner = Scope { data: Data::Element(item), outer: scope.outer };
             mapped.push(self.eval(rule, &inner)?);
         }
-        Ok(Operand::List(mapped))
+        Ok(Operand::list(mapped))
     }
 
     fn filter(&mut self, items: Items<'a>, rule: &'a Rule, scope: &Scope<'a, '_>) -> Outcome<'a> {
@@ -67,7 +67,7 @@ impl<'a, O: Observer> Walk<'a, O> {
                 kept.push(item);
             }
         }
-        Ok(Operand::List(kept))
+        Ok(Operand::list(kept))
     }
 
     /// `all`, `some` and `none`.
@@ -181,7 +181,7 @@ impl<'a, O: Observer> Walk<'a, O> {
                 Err(scalar) => merged.push(scalar),
             }
         }
-        Ok(Operand::List(merged))
+        Ok(Operand::list(merged))
     }
 
     pub(super) fn missing(&mut self, operands: &'a Operands, scope: &Scope<'a, '_>) -> Outcome<'a> {
@@ -190,7 +190,7 @@ impl<'a, O: Observer> Walk<'a, O> {
             Err(scalar) if scalar.as_str().is_some() => vec![scalar],
             Err(_) => return Err(Fault::operand(Operator::Missing, "names")),
         };
-        Ok(Operand::List(self.absent(names, scope)?.0))
+        Ok(Operand::list(self.absent(names, scope)?.0))
     }
 
     /// `missing_some`: nothing if at least so many of the names are there, else the missing ones.
@@ -208,7 +208,7 @@ impl<'a, O: Observer> Walk<'a, O> {
         let names = names.into_items().map_err(|_| Fault::operand(OP, "a list of names"))?;
         let (absent, present) = self.absent(names.collect(), scope)?;
         let enough = u32::try_from(present).is_ok_and(|present| f64::from(present) >= wanted);
-        Ok(Operand::List(if enough { Vec::new() } else { absent }))
+        Ok(Operand::list(if enough { Vec::new() } else { absent }))
     }
 
     /// The names that lead to nothing, and how many lead to something.
@@ -236,9 +236,9 @@ impl<'a, O: Observer> Walk<'a, O> {
         };
         let Some(members) = object.as_object() else { return Ok(object.clone()) };
         let name = name.as_str().ok_or_else(|| Fault::operand(Operator::Set, "a member's name"))?;
-        self.burn(Operand::Built(object.to_value()).copy_cost() + value.copy_cost())?;
+        self.burn(Operand::built(object.to_value()).copy_cost() + value.copy_cost())?;
         let change: Object = [(Box::from(name), value.to_value())].into_iter().collect();
-        Ok(Operand::Built(Value::Object(members.overlaid_with(&change))))
+        Ok(Operand::built(Value::Object(members.overlaid_with(&change))))
     }
 
     /// `contains_all`, `contains_any` and `contains_none` of two lists.
