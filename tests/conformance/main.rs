@@ -1,5 +1,6 @@
 //! Whether flags mean here what they mean to flagd.
 
 mod jsonlogic;
+mod schema;
 mod testbed;
 mod vectors;
