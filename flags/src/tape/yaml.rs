@@ -81,6 +81,9 @@ fn options() -> serde_saphyr::Options {
         strict_booleans: true,
         legacy_octal_numbers: true,
         with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: ALIAS_EVENTS_MAX,
+        },
         budget: serde_saphyr::budget! {
             max_events: 2 * DOCUMENT_NODES_MAX,
             max_nodes: DOCUMENT_NODES_MAX,
@@ -96,6 +99,10 @@ fn message_of(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
+
+/// What aliases may repeat, in parser events: far more than a document of shared fragments needs,
+/// far less than a bomb.
+const ALIAS_EVENTS_MAX: usize = 200_000;
 
 /// A YAML document before it is flattened.
 enum Tree {
