@@ -119,7 +119,8 @@ export class Sidecar {
     const { evaluation, management, sync, ofrep } = this.ports;
     const files = Object.keys(this.documents).flatMap((name) => ['-f', `file:${this.path(name)}`]);
     const listeners = ['--port', evaluation, '--management-port', management, '--sync-port', sync, '--ofrep-port', ofrep];
-    const command = ['start', ...files, ...listeners.map(String), ...this.extraArguments];
+    // Unlike flagd, a test listens on loopback alone.
+    const command = ['start', '--bind', '127.0.0.1', ...files, ...listeners.map(String), ...this.extraArguments];
     this.#output = '';
     this.#process = spawn(process.env.OUTRIGGER_BIN, command, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {

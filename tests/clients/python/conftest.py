@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         values = item.callspec.params if hasattr(item, "callspec") else {}
         if scenario := values.get("scenario"):
             row = {
-                "suite": f"testbed-{values['mode']}",
+                "suite": f"testbed-{values['mode']}" + ("-v3" if FRACTIONAL == "v3" else ""),
                 "client": client,
                 "feature": scenario.feature,
                 "scenario": scenario.name,

@@ -87,6 +87,7 @@ class Sidecar:
         self._command = [
             str(binary()),
             "start",
+            "--bind=127.0.0.1",  # flagd would listen on every interface
             f"--port={self.ports.rpc}",
             f"--sync-port={self.ports.sync}",
             f"--ofrep-port={self.ports.ofrep}",

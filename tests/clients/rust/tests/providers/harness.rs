@@ -114,7 +114,8 @@ impl Session {
         let directory = tempfile::Builder::new().prefix("outrigger-rust-").tempdir().unwrap();
         let path = directory.path().to_str().unwrap().to_string();
         let [evaluation, management_port, sync, ofrep] = std::array::from_fn(|_| free_port());
-        let mut command = vec!["start".to_string()];
+        // Unlike flagd, a test listens on loopback alone.
+        let mut command = ["start", "--bind", "127.0.0.1"].map(str::to_string).to_vec();
         for (name, document) in &setup.documents {
             std::fs::write(directory.path().join(name), document.to_string()).unwrap();
             command.extend(["-f".to_string(), format!("file:{path}/{name}")]);
