@@ -81,29 +81,24 @@ pub(crate) struct Murmur3 {
 impl Murmur3 {
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        let filled = self.length % 4;
+        // A window over the text: first the bytes left over from the piece before, then this one.
+        let mut window = u64::from(self.tail);
+        let mut filled = 8 * (self.length % 4);
+        let (blocks, rest) = bytes.as_chunks::<4>();
+        for block in blocks {
+            window |= u64::from(u32::from_le_bytes(*block)) << filled;
+            window = self.mix_lowest(window);
+        }
+        for byte in rest {
+            window |= u64::from(*byte) << filled;
+            filled += 8;
+        }
+        if filled >= 32 {
+            window = self.mix_lowest(window);
+        }
+        self.tail = lowest(window);
         // Lengths are hashed modulo 2^32, as in the reference.
         self.length = self.length.wrapping_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        let mut rest = bytes;
-        if filled != 0 {
-            let (head, after) = rest.split_at(rest.len().min(4 - filled as usize));
-            for (place, byte) in (filled..).zip(head) {
-                self.tail |= u32::from(*byte) << (8 * place);
-            }
-            if filled as usize + head.len() < 4 {
-                return;
-            }
-            self.mix(self.tail);
-            self.tail = 0;
-            rest = after;
-        }
-        let (blocks, tail) = rest.as_chunks::<4>();
-        for block in blocks {
-            self.mix(u32::from_le_bytes(*block));
-        }
-        for (place, byte) in (0_u32..).zip(tail) {
-            self.tail |= u32::from(*byte) << (8 * place);
-        }
     }
 
     #[inline]
@@ -116,14 +111,22 @@ impl Murmur3 {
         hash ^ (hash >> 16)
     }
 
-    fn mix(&mut self, block: u32) {
-        let mixed = (self.state ^ Self::scramble(block)).rotate_left(13);
+    /// Mixes the first block of a window in; returns what is behind it.
+    #[inline]
+    fn mix_lowest(&mut self, window: u64) -> u64 {
+        let mixed = (self.state ^ Self::scramble(lowest(window))).rotate_left(13);
         self.state = mixed.wrapping_mul(5).wrapping_add(0xe654_6b64);
+        window >> 32
     }
 
     fn scramble(block: u32) -> u32 {
         block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593)
     }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
+const fn lowest(window: u64) -> u32 {
+    window as u32
 }
 
 const CBOR_UNSIGNED: u8 = 0 << 5;

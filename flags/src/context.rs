@@ -65,7 +65,8 @@ impl EvaluationContext {
 
     /// The targeting key, if there is one and it is a text.
     pub fn targeting_key(&self) -> Option<&str> {
-        self.get_precomputed(Fingerprint::of(TARGETING_KEY), TARGETING_KEY).and_then(Value::as_str)
+        const FINGERPRINT: Fingerprint = Fingerprint::of(TARGETING_KEY);
+        self.get_precomputed(FINGERPRINT, TARGETING_KEY).and_then(Value::as_str)
     }
 
     /// The attributes in the order in which they were first set.
@@ -82,23 +83,36 @@ impl EvaluationContext {
 impl Attribute {
     #[inline]
     fn is(&self, fingerprint: Fingerprint, name: &str) -> bool {
-        self.fingerprint == fingerprint && *self.name == *name
+        self.fingerprint == fingerprint
+            && (name.len() <= Fingerprint::WHOLE_BYTES || *self.name == *name)
     }
 }
 
 /// Length, first four and last three bytes of a name: tells nearly all attribute names apart in one
-/// comparison. Equal fingerprints do not make names equal.
+/// comparison. Equal fingerprints make names equal only if they are short enough to be seen whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
+    /// Longest name of which every byte is in the fingerprint.
+    const WHOLE_BYTES: usize = 7;
+
     #[inline]
-    pub(crate) fn of(name: &str) -> Self {
-        let bytes = name.as_bytes();
-        let head = bytes.iter().take(4);
-        let tail = bytes.iter().rev().take(3);
-        let seed = u64::from(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
-        Self(head.chain(tail).fold(seed, |mix, byte| mix << 8 | u64::from(*byte)))
+    pub(crate) const fn of(name: &str) -> Self {
+        let (mut head, mut tail) = (name.as_bytes(), name.as_bytes());
+        let mut mix = if name.len() < 0xff { name.len() as u64 } else { 0xff };
+        let mut taken = 0;
+        while taken < 4
+            && let [byte, rest @ ..] = head
+        {
+            (mix, head, taken) = (mix << 8 | *byte as u64, rest, taken + 1);
+        }
+        while taken < 7
+            && let [rest @ .., byte] = tail
+        {
+            (mix, tail, taken) = (mix << 8 | *byte as u64, rest, taken + 1);
+        }
+        Self(mix)
     }
 }
 
@@ -133,6 +147,7 @@ impl std::error::Error for ContextError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn replaces_and_bounds() {
@@ -157,5 +172,12 @@ mod tests {
         let mut context = EvaluationContext::new();
         context.set(one, Value::Bool(true)).unwrap();
         assert_eq!(context.get(two), None);
+    }
+
+    proptest! {
+        #[test]
+        fn short_names_with_equal_fingerprints_are_equal(one in "[ab\\x00]{0,7}", two in "[ab\\x00]{0,7}") {
+            prop_assert_eq!(Fingerprint::of(&one) == Fingerprint::of(&two), one == two);
+        }
     }
 }

@@ -17,9 +17,8 @@ mod text;
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::bucket::{Generation, Murmur3};
 use crate::context::EvaluationContext;
-use crate::flag::ResolutionError;
+use crate::flag::{Flag, ResolutionError};
 use crate::limits::{BUILT_TEXT_BYTES_MAX, FUEL_STEPS};
 use crate::operand::Operand;
 use crate::reason::ErrorCode;
@@ -31,18 +30,12 @@ pub(crate) use fractional::{Draw, Entry, Split, seed_of, total_weight};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixSeconds(pub i64);
 
-/// The member of the rule's data that flagd adds.
-const FLAGD: &str = "$flagd";
-
 /// What a rule is evaluated for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
+    pub(crate) flag: &'a Flag,
     pub(crate) context: &'a EvaluationContext,
-    pub(crate) flag_key: &'a str,
     pub(crate) now: UnixSeconds,
-    pub(crate) generation: Generation,
-    /// The hash state after the flag key, where implicit bucketing starts.
-    pub(crate) seed: Murmur3,
 }
 
 /// Why a rule could not be evaluated. Boxed, because faults are rare and every node returns one or
@@ -143,17 +136,20 @@ impl<'a, O: Observer> Walk<'a, O> {
         self.eval(rule, &Scope { data: Data::Context, outer: None })
     }
 
+    /// Inline as far as the leaves go, which are most of a rule.
+    #[inline]
     fn eval(&mut self, rule: &'a Rule, scope: &Scope<'a, '_>) -> Outcome<'a> {
         self.observer.enter();
-        let outcome = match self.burn(1) {
-            Ok(()) => self.dispatch(rule, scope),
-            Err(fault) => Err(fault),
+        let outcome = match (self.burn(1), rule) {
+            (Err(fault), _) => Err(fault),
+            (Ok(()), Rule::Literal(value)) => Ok(Operand::Borrowed(value)),
+            (Ok(()), Rule::Variable(variable)) => self.variable(variable, scope),
+            (Ok(()), _) => self.dispatch(rule, scope),
         };
         self.observer.leave(rule, &outcome);
         outcome
     }
 
-    #[inline]
     fn dispatch(&mut self, rule: &'a Rule, scope: &Scope<'a, '_>) -> Outcome<'a> {
         match rule {
             Rule::Literal(value) => Ok(Operand::Borrowed(value)),
@@ -177,9 +173,8 @@ impl<'a, O: Observer> Walk<'a, O> {
             Op::If | Op::Ternary => self.conditional(operands, scope),
             Op::And => self.junction(Op::And, operands, false, scope),
             Op::Or => self.junction(Op::Or, operands, true, scope),
-            Op::Not => Ok(Operand::bool(!self.truth(operands, scope)?)),
-            Op::Truthy => Ok(Operand::bool(self.truth(operands, scope)?)),
-            Op::Var => self.computed_variable(operands, scope),
+            Op::In => self.membership(operands, scope),
+            Op::StartsWith | Op::EndsWith => self.affix(operator, operands, scope),
             Op::Equal
             | Op::NotEqual
             | Op::StrictEqual
@@ -188,6 +183,9 @@ impl<'a, O: Observer> Walk<'a, O> {
             | Op::LessOrEqual
             | Op::Greater
             | Op::GreaterOrEqual => self.compare(operator, operands, scope),
+            Op::Not => Ok(Operand::bool(!self.truth(operands, scope)?)),
+            Op::Truthy => Ok(Operand::bool(self.truth(operands, scope)?)),
+            Op::Var => self.computed_variable(operands, scope),
             Op::Add
             | Op::Subtract
             | Op::Multiply
@@ -202,14 +200,12 @@ impl<'a, O: Observer> Walk<'a, O> {
             Op::Missing => self.missing(operands, scope),
             Op::MissingSome => self.missing_some(operands, scope),
             Op::Merge => self.merge(operands, scope),
-            Op::In => self.membership(operands, scope),
             Op::Set => self.set(operands, scope),
             Op::ContainsAll | Op::ContainsAny | Op::ContainsNone => {
                 self.contains(operator, operands, scope)
             }
             Op::Concatenate => self.concatenate(operands, scope),
             Op::Substring => self.substring(operands, scope),
-            Op::StartsWith | Op::EndsWith => self.affix(operator, operands, scope),
             Op::SemanticVersion => self.semantic_version(operands, scope),
             Op::Fractional => self.fractional(operands, scope),
         }
@@ -217,6 +213,7 @@ impl<'a, O: Observer> Walk<'a, O> {
 
     // === logic ===
 
+    #[inline(never)]
     fn conditional(&mut self, operands: &'a Operands, scope: &Scope<'a, '_>) -> Outcome<'a> {
         let mut clauses = many(Operator::If, operands)?;
         loop {
@@ -234,6 +231,7 @@ impl<'a, O: Observer> Walk<'a, O> {
     }
 
     /// `and` and `or`: the first operand whose truth is `decisive`, else the last one.
+    #[inline(never)]
     fn junction(
         &mut self,
         operator: Operator,

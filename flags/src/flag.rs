@@ -150,6 +150,8 @@ impl Flag {
         }
     }
 
+    /// Apart from [`Self::resolve`], so that its short way is inlined where it is called.
+    #[inline(never)]
     pub(crate) fn resolve_observed<'a, O: Observer>(
         &'a self,
         context: &EvaluationContext,
@@ -167,9 +169,7 @@ impl Flag {
                 observer,
             );
         };
-        let flag_key = &*self.key;
-        let (generation, seed) = (self.generation, self.seed);
-        let mut walk = Walk::new(Subject { context, flag_key, now, generation, seed }, observer);
+        let mut walk = Walk::new(Subject { flag: self, context, now }, observer);
         let outcome = walk.run(rule);
         let assignment = if walk.has_split() { Assignment::Split } else { Assignment::Targeted };
         (self.conclude(body, outcome, assignment), walk.observer)

@@ -1,19 +1,20 @@
 //! What a rule computes with: values borrowed from the rule or the context, or built on the way.
 
+use std::rc::Rc;
+
 use crate::coerce::{arithmetic_number, comparison_number, text_of_number};
 use crate::value::{Number, Object, Value};
 
-/// An intermediate value. Nothing is copied until something new is built, which happens in few
-/// rules; so what is built lives in a box, and an operand is two words that pass in registers.
+/// An intermediate value: two words, which pass in registers. Few rules build anything; what is
+/// built is shared when it is copied.
 #[derive(Debug, Clone)]
 pub(crate) enum Operand<'a> {
     /// A value of the rule or of the context.
     Borrowed(&'a Value),
     /// A value that the rule has computed.
-    Built(Box<Value>),
+    Built(Rc<Value>),
     /// A list that the rule has computed.
-    #[allow(clippy::box_collection, reason = "the vector alone is three words")]
-    List(Box<Vec<Operand<'a>>>),
+    List(Rc<Vec<Operand<'a>>>),
 }
 
 pub(crate) static NULL: Value = Value::Null;
@@ -37,11 +38,11 @@ impl<'a> Operand<'a> {
     }
 
     pub(crate) fn built(value: Value) -> Self {
-        Self::Built(Box::new(value))
+        Self::Built(Rc::new(value))
     }
 
     pub(crate) fn list(items: Vec<Self>) -> Self {
-        Self::List(Box::new(items))
+        Self::List(Rc::new(items))
     }
 
     /// The value, unless this is a computed list.
@@ -83,12 +84,14 @@ impl<'a> Operand<'a> {
     pub(crate) fn into_items(self) -> Result<Items<'a>, Self> {
         match self {
             Self::Borrowed(Value::Array(items)) => Ok(Items::Borrowed(items.iter())),
-            Self::Built(value) => match *value {
-                Value::Array(items) => Ok(Items::Built(items.into_vec().into_iter())),
-                scalar => Err(Self::built(scalar)),
-            },
-            Self::List(items) => Ok(Items::List(items.into_iter())),
-            scalar @ Self::Borrowed(_) => Err(scalar),
+            Self::Built(value) if matches!(*value, Value::Array(_)) => {
+                match Rc::unwrap_or_clone(value) {
+                    Value::Array(items) => Ok(Items::Built(items.into_vec().into_iter())),
+                    scalar => Err(Self::built(scalar)),
+                }
+            }
+            Self::List(items) => Ok(Items::List(Rc::unwrap_or_clone(items).into_iter())),
+            scalar => Err(scalar),
         }
     }
 

@@ -48,7 +48,20 @@ pub(crate) struct Variable {
     pub(crate) default: Option<Box<Rule>>,
 }
 
+/// The member of the rule's data that flagd adds to the context.
+pub(crate) const FLAGD: &str = "$flagd";
+
 impl Variable {
+    /// The name of the context's attribute that this is, if it is no more than that.
+    #[inline]
+    pub(crate) fn attribute(&self) -> Option<&Segment> {
+        const FINGERPRINT: Fingerprint = Fingerprint::of(FLAGD);
+        match (&*self.path, &self.default) {
+            ([name], None) if name.fingerprint != FINGERPRINT => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether filters may replace this variable by one of the surrounding data: not the element
     /// itself, and nothing that starts with a dot.
     pub(crate) fn may_see_outer(&self) -> bool {

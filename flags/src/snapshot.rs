@@ -3,7 +3,7 @@
 //! Composing never compiles: it picks, for each flag set and key, the flag of the highest layer, and
 //! builds the indexes that lookups need. Every answer of one request comes from one snapshot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -101,28 +101,28 @@ impl Snapshot {
 pub struct View {
     /// By flag set, then by key.
     flags: Vec<Arc<Flag>>,
-    index: HashMap<Key, Arc<Flag>, FixedState>,
+    index: HashSet<ByKey, FixedState>,
 }
 
-/// A flag's key, hashed and compared as its text, without copying it.
+/// A flag that is hashed and compared as its key.
 #[derive(Debug)]
-struct Key(Arc<Flag>);
+struct ByKey(Arc<Flag>);
 
-impl PartialEq for Key {
+impl PartialEq for ByKey {
     fn eq(&self, other: &Self) -> bool {
         self.0.key == other.0.key
     }
 }
 
-impl Eq for Key {}
+impl Eq for ByKey {}
 
-impl std::hash::Hash for Key {
+impl std::hash::Hash for ByKey {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.0.key.hash(state);
     }
 }
 
-impl std::borrow::Borrow<str> for Key {
+impl std::borrow::Borrow<str> for ByKey {
     fn borrow(&self) -> &str {
         &self.0.key
     }
@@ -151,30 +151,25 @@ impl View {
                     _ => priority_of.insert(flag.key(), layer),
                 };
             }
-            view.insert(flag);
+            view.index.replace(ByKey(Arc::clone(flag)));
         }
         view.flags = picked.into_iter().map(|(flag, _)| flag).collect();
         view
     }
 
+    /// Of flags with the same key the last one is found by it.
     fn new(flags: Vec<Arc<Flag>>) -> Self {
-        let mut view = Self { flags: Vec::new(), index: HashMap::default() };
-        view.index.reserve(flags.len());
-        flags.iter().for_each(|flag| view.insert(flag));
-        view.flags = flags;
-        view
-    }
-
-    fn insert(&mut self, flag: &Arc<Flag>) {
-        // An equal key would stay, and with it another flag: take the old one out first.
-        self.index.remove(flag.key());
-        self.index.insert(Key(Arc::clone(flag)), Arc::clone(flag));
+        let mut index = HashSet::with_capacity_and_hasher(flags.len(), FixedState::default());
+        for flag in &flags {
+            index.replace(ByKey(Arc::clone(flag)));
+        }
+        Self { flags, index }
     }
 
     /// The flag of this key.
     #[inline]
     pub fn get(&self, key: &str) -> Option<&Arc<Flag>> {
-        self.index.get(key)
+        self.index.get(key).map(|ByKey(flag)| flag)
     }
 
     /// Every flag, by flag set and then by key; a key may occur in several sets.

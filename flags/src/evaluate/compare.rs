@@ -6,6 +6,7 @@ use crate::rule::{Operands, Operator};
 use crate::value::Value;
 
 impl<'a, O: Observer> Walk<'a, O> {
+    #[inline(never)]
     pub(super) fn compare(
         &mut self,
         operator: Operator,

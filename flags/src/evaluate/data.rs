@@ -1,17 +1,29 @@
 //! What `var` sees: the context, and in loops the element or the state of a `reduce`.
 
-use super::{Data, FLAGD, Fault, Observer, Outcome, Scope, Walk};
+use super::{Data, Fault, Observer, Outcome, Scope, Walk};
 use crate::context::TARGETING_KEY;
 use crate::operand::Operand;
-use crate::rule::{Operands, Operator, Segment, Variable};
+use crate::rule::{FLAGD, Operands, Operator, Segment, Variable};
 use crate::value::{Object, Value};
 
 impl<'a, O: Observer> Walk<'a, O> {
+    #[inline]
     pub(super) fn variable(
         &mut self,
         variable: &'a Variable,
         scope: &Scope<'a, '_>,
     ) -> Outcome<'a> {
+        match (&scope.data, variable.attribute()) {
+            // The usual case.
+            (Data::Context, Some(name)) => {
+                let found = self.subject.context.get_precomputed(name.fingerprint, &name.name);
+                Ok(found.map_or(Operand::NULL, Operand::Borrowed))
+            }
+            _ => self.variable_anywhere(variable, scope),
+        }
+    }
+
+    fn variable_anywhere(&mut self, variable: &'a Variable, scope: &Scope<'a, '_>) -> Outcome<'a> {
         let default = match &variable.default {
             None => Operand::NULL,
             Some(rule) => self.eval(rule, scope)?,
@@ -136,7 +148,7 @@ impl<'a, O: Observer> Walk<'a, O> {
 
     pub(super) fn flagd_data(&self) -> Value {
         let members = [
-            (Box::from("flagKey"), Value::from(self.subject.flag_key)),
+            (Box::from("flagKey"), Value::from(self.subject.flag.key())),
             (Box::from("timestamp"), Value::from(self.subject.now.0)),
         ];
         Value::Object(members.into_iter().collect())

@@ -9,7 +9,7 @@ use crate::bucket::{
     Generation, Murmur3, WEIGHT_MAX, bucket_of, cbor_number, cbor_pair, cbor_text, cbor_value,
 };
 use crate::operand::Operand;
-use crate::rule::{Operands, Rule};
+use crate::rule::{FLAGD, Operands, Rule};
 use crate::value::Value;
 
 /// A `fractional` whose entries are literals: everything but the bucket is known beforehand.
@@ -98,7 +98,7 @@ impl<'a, O: Observer> Walk<'a, O> {
                 None => return Ok(Operand::NULL),
             },
         };
-        let generation = self.subject.generation;
+        let generation = self.subject.flag.generation;
         let entries: Option<Vec<Entry>> =
             items.into_iter().map(|item| Entry::of_operand(item, generation)).collect();
         let Some(entries) = entries else { return Ok(Operand::NULL) };
@@ -117,7 +117,7 @@ impl<'a, O: Observer> Walk<'a, O> {
 
     /// What a value that is no list buckets by; `None` if nothing can be.
     fn unit_of(&self, value: Operand<'a>) -> Option<Unit<'a>> {
-        match (self.subject.generation, value.value()) {
+        match (self.subject.flag.generation, value.value()) {
             (_, Some(Value::String(_))) => Some(Unit::Explicit(value)),
             (Generation::V2, Some(Value::Null)) => Some(Unit::Implicit),
             (Generation::V2, _) | (Generation::V3, Some(Value::Null)) => None,
@@ -162,9 +162,9 @@ impl<'a, O: Observer> Walk<'a, O> {
             // The usual case: go on from the state after the flag key.
             (Unit::Implicit, Data::Context) => {
                 let key = self.targeting_key(scope)?;
-                hasher = self.subject.seed;
+                hasher = self.subject.flag.seed;
                 length = key.len();
-                match self.subject.generation {
+                match self.subject.flag.generation {
                     Generation::V2 => hasher.write(key.as_bytes()),
                     Generation::V3 => cbor_text(key, &mut |piece| hasher.write(piece)),
                 }
@@ -184,7 +184,7 @@ impl<'a, O: Observer> Walk<'a, O> {
         scope: &Scope<'a, '_>,
         out: &mut impl FnMut(&[u8]),
     ) -> Option<()> {
-        match (unit, self.subject.generation) {
+        match (unit, self.subject.flag.generation) {
             (Unit::Implicit, generation) => {
                 let key = self.targeting_key(scope)?;
                 seed_bytes(generation, self.flag_key(scope), out);
@@ -213,10 +213,10 @@ impl<'a, O: Observer> Walk<'a, O> {
     /// The flag key that the data names: inside a loop there is none, unless the element has one.
     fn flag_key<'s>(&'s self, scope: &'s Scope<'a, '_>) -> &'s str {
         match &scope.data {
-            Data::Context => self.subject.flag_key,
+            Data::Context => self.subject.flag.key(),
             Data::Element(element) => element
                 .as_object()
-                .and_then(|object| match object.get(super::FLAGD) {
+                .and_then(|object| match object.get(FLAGD) {
                     Some(Value::Object(flagd)) => flagd.get("flagKey")?.as_str(),
                     _ => None,
                 })

@@ -134,6 +134,7 @@ impl<'a, O: Observer> Walk<'a, O> {
     }
 
     /// `in`: a text in a text, or an item in a list; a list inside the list is a range.
+    #[inline(never)]
     pub(super) fn membership(
         &mut self,
         operands: &'a Operands,
@@ -153,14 +154,30 @@ impl<'a, O: Observer> Walk<'a, O> {
             self.burn_text(text.len())?;
             return Ok(Operand::bool(text.contains(needle)));
         }
-        let Ok(items) = haystack.into_items() else { return Ok(Operand::bool(false)) };
+        Ok(Operand::bool(match haystack {
+            // The usual case.
+            Operand::Borrowed(Value::Array(items)) => {
+                self.is_among(&needle, items.iter().map(Operand::Borrowed))?
+            }
+            haystack => match haystack.into_items() {
+                Ok(items) => self.is_among(&needle, items)?,
+                Err(_) => false,
+            },
+        }))
+    }
+
+    fn is_among(
+        &mut self,
+        needle: &Operand<'a>,
+        items: impl Iterator<Item = Operand<'a>>,
+    ) -> Result<bool, Fault> {
         self.burn(items.size_hint().0 / 4)?;
         for item in items {
-            if is_member(&needle, item)? {
-                return Ok(Operand::bool(true));
+            if is_member(needle, item)? {
+                return Ok(true);
             }
         }
-        Ok(Operand::bool(false))
+        Ok(false)
     }
 
     pub(super) fn merge(&mut self, operands: &'a Operands, scope: &Scope<'a, '_>) -> Outcome<'a> {
@@ -267,8 +284,13 @@ impl<'a, O: Observer> Walk<'a, O> {
 
 /// Whether an item of a list is what is looked for: a number converts the item, anything else has
 /// to be the same.
+#[inline]
 fn is_member(needle: &Operand<'_>, item: Operand<'_>) -> Result<bool, Fault> {
     const OP: Operator = Operator::In;
+    // The usual case.
+    if let (Some(needle), Some(item)) = (needle.as_str(), item.as_str()) {
+        return Ok(needle == item);
+    }
     let item = match item.into_items() {
         Ok(mut range) => {
             let (Some(from), Some(to)) = (range.next(), range.next()) else {

@@ -70,6 +70,7 @@ impl<'a, O: Observer> Walk<'a, O> {
     }
 
     /// `starts_with` and `ends_with`: null unless there are exactly two texts.
+    #[inline(never)]
     pub(super) fn affix(
         &mut self,
         operator: Operator,
