@@ -14,6 +14,10 @@ use crate::sources::FileSource;
 
 /// Where flagd looks for settings if nobody says where, below the home directory.
 const DEFAULT_FILE: &str = ".agent.yaml";
+/// What stands for "no limit" on a request's body: sixteen times the default.
+const UNLIMITED_BODY_BYTES: usize = 16_000_000;
+/// The limit of Go's HTTP server on a request's headers.
+const GO_HEADER_BYTES: u32 = 1 << 20;
 
 /// Reads the settings of `start`; `read_file` reads the configuration file.
 ///
@@ -90,19 +94,18 @@ fn refuse_tls(reader: &mut Reader<'_>) {
 
 fn sources(reader: &mut Reader<'_>) -> Vec<FileSource> {
     let uris = reader.list("uri");
-    let is_given = |name: &'static str, reader: &mut Reader<'_>| reader.setting(name).is_some();
-    if !is_given("uri", reader) && !is_given("sources", reader) {
-        reader.problem("--uri", "no source of flags; name one, such as --uri file:flags.json");
-    }
     let mut found = Vec::new();
     for (uri, origin) in uris {
         found.push((source::from_uri(&uri), origin));
     }
     if let Some(setting) = reader.setting("sources") {
-        for text in &setting.texts {
+        for text in setting.texts.iter().filter(|text| !text.trim().is_empty()) {
             let read = source::from_json(text).into_iter();
             found.extend(read.map(|source| (source, setting.origin.clone())));
         }
+    }
+    if found.is_empty() {
+        reader.problem("--uri", "no source of flags; name one, such as --uri file:flags.json");
     }
     let mut sources = Vec::new();
     for (number, (source, origin)) in found.into_iter().enumerate() {
@@ -116,14 +119,19 @@ fn sources(reader: &mut Reader<'_>) -> Vec<FileSource> {
     source::without_repetitions(sources, reader)
 }
 
+/// To flagd 0 is "no limit" for bodies and "Go's own limit" for headers.
 fn request_sizes(reader: &mut Reader<'_>) -> RequestSizes {
-    let what = "a number of bytes above 0";
+    let what = "a number of bytes";
+    let body_bytes = reader.parsed("max-request-body", what, |text| text.parse().ok());
+    if body_bytes == Some(0) {
+        reader.warnings.push(format!(
+            "max-request-body 0 was read as {UNLIMITED_BODY_BYTES} bytes: nothing here is without a limit"
+        ));
+    }
+    let header_bytes = reader.parsed("max-request-header", what, |text| text.parse().ok());
     RequestSizes {
-        body_bytes: reader
-            .parsed("max-request-body", what, |text| text.parse().ok().filter(|bytes| *bytes > 0)),
-        header_bytes: reader.parsed("max-request-header", what, |text| {
-            text.parse().ok().filter(|bytes| *bytes > 0)
-        }),
+        body_bytes: body_bytes.map(|bytes| if bytes == 0 { UNLIMITED_BODY_BYTES } else { bytes }),
+        header_bytes: header_bytes.map(|bytes| if bytes == 0 { GO_HEADER_BYTES } else { bytes }),
     }
 }
 

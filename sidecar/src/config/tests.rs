@@ -269,3 +269,22 @@ fn the_file_in_the_home_directory_is_read_if_it_is_there() {
     );
     assert!(start(&given(&[("uri", "file:f")], &environment), no_file).is_ok());
 }
+
+#[test]
+fn a_list_of_no_sources_is_a_problem_of_the_settings() {
+    for (name, text) in [("sources", "[]"), ("sources", ""), ("uri", ""), ("uri", " , ")] {
+        let problems = refused(start(&given(&[(name, text)], &[]), no_file));
+        assert_eq!(problems.len(), 1, "--{name} {text:?}: {problems:?}");
+        assert!(problems[0].contains("no source of flags"), "{problems:?}");
+    }
+    let config = started(&[("sources", "")], &[]);
+    assert_eq!(names(&config), ["f.json"], "an empty text is no value");
+}
+
+#[test]
+fn flagd_s_0_for_request_sizes_is_a_large_limit_and_no_error() {
+    let config = started(&[("max-request-body", "0"), ("max-request-header", "0")], &[]);
+    let sizes = RequestSizes { body_bytes: Some(16_000_000), header_bytes: Some(1 << 20) };
+    assert_eq!(config.request, sizes);
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+}
