@@ -80,6 +80,8 @@ pub enum EvaluationError {
         key: String,
         /// What the operator should know; empty if the code says it all.
         detail: String,
+        /// The flag's metadata, if there is such a flag.
+        metadata: Object,
     },
 }
 
@@ -88,12 +90,20 @@ impl fmt::Display for EvaluationError {
         match self {
             Self::Selector(error) => error.fmt(f),
             Self::Context(error) => error.fmt(f),
-            Self::Flag { code, key, detail } => write!(f, "flag {key:?}: {code}: {detail}"),
+            Self::Flag { code, key, detail, .. } => write!(f, "flag {key:?}: {code}: {detail}"),
         }
     }
 }
 
 impl std::error::Error for EvaluationError {}
+
+impl EvaluationError {
+    /// A flag that exists and has no value to give.
+    pub fn of_flag(flag: &Flag, code: ErrorCode, detail: String) -> Self {
+        let (key, metadata) = (flag.key().to_owned(), flag.metadata().clone());
+        Self::Flag { code, key, detail, metadata }
+    }
+}
 
 impl fmt::Debug for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,27 +180,25 @@ impl Evaluation {
     ) -> Result<T, EvaluationError> {
         let Inner { reader, metrics, clock, .. } = &*self.inner;
         let snapshot = reader.load();
-        let resolved = snapshot.view(&subject.selector).resolve(key, &subject.context, clock.now());
-        match resolved {
-            Ok(resolution) => match read(&resolution) {
-                Ok(answer) => {
-                    metrics.evaluated(key, resolution.variant, resolution.reason);
-                    Ok(answer)
-                }
-                Err(code) => {
-                    metrics.evaluated(key, None, Reason::Error);
-                    Err(flag_error(code, key, String::new()))
-                }
-            },
-            Err(error) if error.code == ErrorCode::FlagNotFound => {
-                metrics.evaluated_unknown();
-                Err(flag_error(error.code, key, String::new()))
-            }
-            Err(error) => {
-                metrics.evaluated(key, None, Reason::Error);
-                Err(flag_error(error.code, key, error.to_string()))
-            }
-        }
+        let Some(flag) = snapshot.view(&subject.selector).get(key) else {
+            metrics.evaluated_unknown();
+            return Err(EvaluationError::Flag {
+                code: ErrorCode::FlagNotFound,
+                key: key.to_owned(),
+                detail: String::new(),
+                metadata: Object::default(),
+            });
+        };
+        let failed = |code, detail| {
+            metrics.evaluated(key, None, Reason::Error);
+            EvaluationError::of_flag(flag, code, detail)
+        };
+        let resolution = flag
+            .resolve(&subject.context, clock.now())
+            .map_err(|error| failed(error.code, error.to_string()))?;
+        let answer = read(&resolution).map_err(|code| failed(code, String::new()))?;
+        metrics.evaluated(key, resolution.variant, resolution.reason);
+        Ok(answer)
     }
 
     /// Resolves every selected flag of one snapshot, ordered by flag set and key, and hands each to
@@ -238,10 +246,6 @@ pub fn selector<'h>(
 ) -> Result<Selector, EvaluationError> {
     let in_header = header(SELECTOR_HEADER).filter(|text| !text.is_empty());
     Selector::parse(in_header.as_deref().unwrap_or(in_body)).map_err(EvaluationError::Selector)
-}
-
-fn flag_error(code: ErrorCode, key: &str, detail: String) -> EvaluationError {
-    EvaluationError::Flag { code, key: key.to_owned(), detail }
 }
 
 #[cfg(test)]

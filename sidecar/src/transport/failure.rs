@@ -109,9 +109,19 @@ impl Failure {
         Status::new(self.code(), self.message())
     }
 
-    /// The status of a plain HTTP answer, and of Connect where it differs from the code's own.
+    /// The HTTP status of a unary Connect answer: the code's own, but an unknown route is one to every
+    /// HTTP client.
+    pub(crate) fn connect_http(&self) -> StatusCode {
+        match self {
+            Self::UnknownRoute => StatusCode::NOT_FOUND,
+            _ => connect(self.code()).1,
+        }
+    }
+
+    /// The status of a plain HTTP answer.
     pub(crate) fn http(&self) -> StatusCode {
         match self {
+            Self::UnknownRoute => StatusCode::NOT_FOUND,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -145,7 +155,7 @@ impl Failure {
             Self::Evaluation(EvaluationError::Selector(error)) => {
                 format!("invalid selector: {error}")
             }
-            Self::Evaluation(EvaluationError::Flag { code, key, detail }) => match code {
+            Self::Evaluation(EvaluationError::Flag { code, key, detail, .. }) => match code {
                 ErrorCode::FlagNotFound => format!("flag `{key}` does not exist"),
                 ErrorCode::ParseError => {
                     with_detail(&format!("error parsing the flag `{key}`"), detail)
@@ -202,7 +212,7 @@ pub(crate) fn connect(code: Code) -> (&'static str, StatusCode) {
         Code::FailedPrecondition => ("failed_precondition", StatusCode::BAD_REQUEST),
         Code::Aborted => ("aborted", StatusCode::CONFLICT),
         Code::OutOfRange => ("out_of_range", StatusCode::BAD_REQUEST),
-        Code::Unimplemented => ("unimplemented", StatusCode::NOT_FOUND),
+        Code::Unimplemented => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
         Code::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
         Code::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
         Code::DataLoss => ("data_loss", StatusCode::INTERNAL_SERVER_ERROR),

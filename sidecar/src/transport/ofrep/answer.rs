@@ -1,7 +1,7 @@
 //! Writing OFREP's answers. Values print as they were written: a double keeps its fraction, which
 //! some clients need to tell a float from an integer.
 
-use outrigger_flags::{Flag, Object, Resolution, ResolutionError, Selector, json};
+use outrigger_flags::{Flag, Resolution, ResolutionError, Selector, json};
 
 use crate::evaluation::EvaluationError;
 use crate::transport::failure::Failure;
@@ -28,28 +28,14 @@ pub(super) fn success(resolution: &Resolution<'_>, selector: &Selector, text: &m
 
 /// A flag that failed among others.
 pub(super) fn broken(flag: &Flag, error: &ResolutionError, selector: &Selector, text: &mut String) {
-    let failure = Failure::Evaluation(EvaluationError::Flag {
-        code: error.code,
-        key: flag.key().to_owned(),
-        detail: error.to_string(),
-    });
-    write_failure(Some(flag.key()), &failure, Some(flag.metadata()), selector, text);
+    let error = EvaluationError::of_flag(flag, error.code, error.to_string());
+    failure(Some(flag.key()), &Failure::Evaluation(error), selector, text);
 }
 
-/// A request that failed as a whole.
+/// A failure, with the metadata of the flag that caused it, if one did.
 pub(super) fn failure(
     key: Option<&str>,
     failure: &Failure,
-    selector: &Selector,
-    text: &mut String,
-) {
-    write_failure(key, failure, None, selector, text);
-}
-
-fn write_failure(
-    key: Option<&str>,
-    failure: &Failure,
-    metadata: Option<&Object>,
     selector: &Selector,
     text: &mut String,
 ) {
@@ -64,6 +50,10 @@ fn write_failure(
     text.push_str(",\"errorDetails\":");
     json::quote(&failure.ofrep_details(), text);
     text.push_str(",\"metadata\":");
+    let metadata = match failure {
+        Failure::Evaluation(EvaluationError::Flag { metadata, .. }) => Some(metadata),
+        _ => None,
+    };
     structs::metadata_json(metadata, selector, text);
     text.push('}');
 }

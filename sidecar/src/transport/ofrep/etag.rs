@@ -17,11 +17,14 @@ pub(super) fn of(body: &[u8]) -> String {
     tag
 }
 
-/// Whether `If-None-Match` lists the tag. Tags hold no comma here, so a list splits at commas.
+/// Whether `If-None-Match` lists the tag. Tags hold no comma here, so a list splits at commas. A tag
+/// without its quotes is understood, as flagd does.
 pub(super) fn is_listed<'a>(headers: impl IntoIterator<Item = &'a HeaderValue>, tag: &str) -> bool {
+    let bare = tag.trim_matches('"');
     let listed = |candidate: &str| {
         let candidate = candidate.trim();
-        candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == tag
+        let candidate = candidate.strip_prefix("W/").unwrap_or(candidate);
+        candidate == "*" || candidate.trim_matches('"') == bare
     };
     headers
         .into_iter()
@@ -49,7 +52,8 @@ mod tests {
         assert!(listed(&format!("\"a\" , W/\"b\",{tag}")));
         assert!(!listed(""));
         assert!(!listed("\"x\""));
-        assert!(!listed(tag.trim_matches('"')), "an unquoted tag is none");
+        assert!(listed(tag.trim_matches('"')), "some clients leave the quotes out");
+        assert!(!listed("\"\""));
         assert!(!is_listed([], &tag));
     }
 }

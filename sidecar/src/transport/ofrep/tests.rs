@@ -110,6 +110,18 @@ async fn words_errors_as_flagd() {
 }
 
 #[tokio::test]
+async fn the_error_of_a_flag_carries_its_metadata() {
+    let world = World::new(FLAGS);
+    let served = world.ofrep(OfrepSettings::default()).await;
+    for key in ["astray", "unparsable"] {
+        let text = single(&served, key, "{}").await.text().to_owned();
+        assert!(text.ends_with(r#""metadata":{"team":"float"}}"#), "{text}");
+    }
+    let text = single(&served, "absent", "{}").await.text().to_owned();
+    assert!(text.ends_with(r#""metadata":{}}"#), "{text}");
+}
+
+#[tokio::test]
 async fn a_bulk_answer_has_every_flag_and_survives_broken_ones() {
     let world = World::new(FLAGS);
     let served = world.ofrep(OfrepSettings::default()).await;
