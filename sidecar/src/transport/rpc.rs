@@ -164,8 +164,13 @@ fn admit(head: &Parts, procedure: Procedure) -> Result<Protocol, Failure> {
         Framing::ConnectStream if !streams => return Err(Failure::WrongMedia),
         _ => {}
     }
-    match head.headers.get(CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => Err(Failure::Compressed),
+    if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Failure::Compressed);
+    }
+    match head.headers.get("connect-protocol-version") {
+        Some(version) if version != "1" && protocol.is_connect() => {
+            Err(Failure::Malformed("connect-protocol-version must be 1".to_owned()))
+        }
         _ => Ok(protocol),
     }
 }

@@ -164,15 +164,10 @@ impl<'a> Answer<'a> {
 
     fn json(&self) -> String {
         let mut text = String::from("{");
-        // An absent message prints as null, an absent scalar of the newer generation not at all.
-        match self.value {
-            Some(value) => {
-                text.push_str("\"value\":");
-                value.json(&mut text);
-                text.push(',');
-            }
-            None if self.kind == Kind::Object => text.push_str("\"value\":null,"),
-            None => {}
+        if let Some(value) = self.value {
+            text.push_str("\"value\":");
+            value.json(&mut text);
+            text.push(',');
         }
         text.push_str("\"reason\":");
         json::quote(self.reason.as_str(), &mut text);

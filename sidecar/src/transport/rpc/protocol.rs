@@ -52,6 +52,11 @@ impl Protocol {
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
         let essence = content_type.split(';').next().unwrap_or_default().trim();
+        // Nearly every client writes it in lower case; only for the others is it copied.
+        Self::named(essence).or_else(|| Self::named(&essence.to_ascii_lowercase()))
+    }
+
+    fn named(essence: &str) -> Option<Self> {
         let (framing, codec) = match essence {
             "application/grpc" | "application/grpc+proto" => (Framing::Grpc, Codec::Proto),
             "application/grpc+json" => (Framing::Grpc, Codec::Json),
@@ -66,6 +71,10 @@ impl Protocol {
             _ => return None,
         };
         Some(Self { framing, codec })
+    }
+
+    pub(super) fn is_connect(self) -> bool {
+        matches!(self.framing, Framing::ConnectUnary | Framing::ConnectStream)
     }
 
     fn content_type(self) -> HeaderValue {
@@ -114,7 +123,7 @@ impl Protocol {
     /// An answer that says what went wrong.
     pub(super) fn refuse(self, failure: &Failure) -> Response<Body> {
         match self.framing {
-            Framing::ConnectUnary => connect_refusal(failure, connect(failure.code()).1),
+            Framing::ConnectUnary => connect_refusal(failure, failure.connect_http()),
             Framing::ConnectStream => {
                 self.answer(StatusCode::OK, full(self.last_frame(Some(failure))))
             }

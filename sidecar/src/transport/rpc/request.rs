@@ -83,7 +83,11 @@ impl JsonMembers {
     }
 
     fn text(&mut self, name: &str, field_name: &str) -> Result<String, Failure> {
-        match self.take(name, field_name) {
+        let value = self.take(name, field_name);
+        if self.take(name, field_name).is_some() {
+            return Err(Failure::Malformed(format!("{name} is given twice")));
+        }
+        match value {
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.into_string()),
             Some(other) => Err(wrong_type(name, "string", &other)),
@@ -134,6 +138,7 @@ mod tests {
             "flagKey must be of type string and is of type number"
         );
         assert!(fault(r#"{"context":"#).starts_with("the request is not JSON"));
+        assert_eq!(fault(r#"{"flagKey":"a","flag_key":"b"}"#), "flagKey is given twice");
         let bomb = format!("{{\"context\":{}", "[".repeat(10_000));
         assert!(fault(&bomb).starts_with("the request is not JSON"));
         assert!(matches!(Codec::Proto.resolve_request(&[0xff; 9]), Err(Failure::Malformed(_))));

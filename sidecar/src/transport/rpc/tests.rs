@@ -176,6 +176,7 @@ async fn connect_json_speaks_proto3_json() {
             format!(r#"{{"value":false,"reason":"DISABLED","variant":"",{team}"#),
         ),
         ("v2.Service/ResolveBoolean", "disabled", format!(r#"{{"reason":"DISABLED",{team}"#)),
+        ("v2.Service/ResolveObject", "disabled", format!(r#"{{"reason":"DISABLED",{team}"#)),
         (
             "v2.Service/ResolveObject",
             "object",
@@ -286,6 +287,7 @@ async fn whatever_is_wrong_gets_a_typed_answer() {
     assert_eq!(status("POST", path, json, "").await, 400);
     assert_eq!(status("POST", path, json, "[").await, 400);
     assert_eq!(status("POST", path, "application/json; charset=utf-8", "{}").await, 404);
+    assert_eq!(status("POST", path, "Application/JSON", "{}").await, 404, "an unknown flag");
     assert_eq!(status("POST", path, json, &" ".repeat(5_000)).await, 429);
     assert_eq!(status("POST", path, json, &" ".repeat(500_000)).await, 429);
     let stream = "/flagd.evaluation.v1.Service/EventStream";
@@ -294,7 +296,11 @@ async fn whatever_is_wrong_gets_a_typed_answer() {
     assert_eq!(status("POST", path, json, &deep).await, 400);
 
     let headers = [JSON[0], ("content-encoding", "gzip")];
-    assert_eq!(served.post(path, &headers, "{}").await.status, 404);
+    assert_eq!(served.post(path, &headers, "{}").await.status, 501);
+    let headers = [JSON[0], ("connect-protocol-version", "2")];
+    assert_eq!(served.post(path, &headers, "{}").await.status, 400);
+    let headers = [JSON[0], ("connect-protocol-version", "1")];
+    assert_eq!(served.post(path, &headers, "{}").await.status, 404, "an unknown flag");
     let slow = format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {json}\r\ncontent-length: 10\r\n\
          connection: close\r\n\r\n{{"
