@@ -76,8 +76,9 @@ impl Connection {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-        self.send(&[request.as_bytes(), body].concat())?;
-        self.reply(method == "HEAD")
+        let sent = self.send(&[request.as_bytes(), body].concat());
+        // A server may answer before it has read everything, and close.
+        self.reply(method == "HEAD").map_err(|error| sent.err().unwrap_or(error))
     }
 
     /// Sends bytes as they are.

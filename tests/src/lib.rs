@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod http1;
+pub mod http2;
 pub mod public_data;
 pub mod random;
 pub mod report;
