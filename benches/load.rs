@@ -1,8 +1,9 @@
 //! Reading and compiling documents, composing snapshots: the time.
 //!
-//! `cargo bench -p outrigger-benches --bench load [-- --json]`
+//! `cargo bench -p outrigger-benches --bench load [-- FLAGS… --json]`
 //!
-//! Half of the flags have a rule, half a split. `unchanged` loads the document again with the layer
+//! Half of the flags have a rule, half a split. `json` only checks that the document is JSON, which
+//! is the least that a reader has to do; `unchanged` loads the document again with the layer
 //! that it has become; `compose` makes a snapshot of that layer. What memory it all takes is told
 //! by the bench `memory`, because counting allocations costs time.
 
@@ -14,6 +15,7 @@ use outrigger_benches::clock::{nanoseconds_each, time};
 use outrigger_benches::report::{Arguments, Cell, Table};
 use outrigger_benches::rounds::median;
 use outrigger_benches::workload::{compile, compose, mixed_document};
+use serde::de::IgnoredAny;
 
 /// Flags in a document, and how many times it is loaded.
 const SIZES: [(usize, usize); 4] = [(100, 400), (1_000, 200), (10_000, 20), (100_000, 5)];
@@ -24,7 +26,9 @@ const TARGET_US: f64 = 1.1;
 const COLUMNS: &[&str] = &[
     "flags",
     "bytes a flag",
+    "json ms",
     "cold ms",
+    "times json",
     "µs a flag",
     "target",
     "met",
@@ -35,6 +39,7 @@ const COLUMNS: &[&str] = &[
 
 #[derive(Default)]
 struct Times {
+    json: Vec<f64>,
     cold: Vec<f64>,
     unchanged: Vec<f64>,
     compose: Vec<f64>,
@@ -43,7 +48,9 @@ struct Times {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
     let mut table = Table::new("load", COLUMNS);
-    for (flags, rounds) in SIZES {
+    let is_wanted =
+        |flags: usize| arguments.words.is_empty() || arguments.words.contains(&flags.to_string());
+    for (flags, rounds) in SIZES.into_iter().filter(|(flags, _)| is_wanted(*flags)) {
         let (flags, rounds) = if arguments.measure { (flags, rounds) } else { (10, 1) };
         let document = mixed_document(flags, 1);
         let mut times = Times::default();
@@ -56,7 +63,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         table.push([
             Cell::count(flags as u64),
             Cell::count((document.len() / flags) as u64),
+            milliseconds(&times.json),
             milliseconds(&times.cold),
+            Cell::Number(times.cold_to_json(), 1),
             Cell::Number(cold, 2),
             if has_target { Cell::Number(TARGET_US, 1) } else { Cell::Nothing },
             match has_target {
@@ -73,6 +82,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+impl Times {
+    /// The median of the ratios within each round.
+    fn cold_to_json(&self) -> f64 {
+        median(self.cold.iter().zip(&self.json).map(|(cold, json)| cold / json).collect())
+    }
+}
+
 /// A microsecond for each flag, in nanoseconds.
 fn nanoseconds(flags: usize) -> f64 {
     nanoseconds_each(Duration::from_micros(flags as u64), 1)
@@ -80,6 +96,8 @@ fn nanoseconds(flags: usize) -> f64 {
 
 /// Loads once, loads again, composes. Dropping is not timed.
 fn run(document: &str, times: &mut Times) -> Result<(), Box<dyn Error>> {
+    let (json, checked) = time(|| serde_json::from_str::<IgnoredAny>(document));
+    checked?;
     let (cold, loaded) = time(|| compile(document, None));
     let loaded = loaded?;
     if let Some(problem) = loaded.diagnostics.first() {
@@ -92,6 +110,7 @@ fn run(document: &str, times: &mut Times) -> Result<(), Box<dyn Error>> {
     if !layer.flags().iter().zip(again.layer.flags()).all(|(one, two)| Arc::ptr_eq(one, two)) {
         return Err("an unchanged flag is not shared".into());
     }
+    times.json.push(nanoseconds_each(json, 1));
     times.cold.push(nanoseconds_each(cold, 1));
     times.unchanged.push(nanoseconds_each(unchanged, 1));
     times.compose.push(nanoseconds_each(composing, 1));

@@ -5,10 +5,11 @@
 //! neither text nor number.
 
 /// The number that a whole text stands for: decimal, with an exponent if you like, `inf`,
-/// `infinity` and `nan` in any case; `_` may stand between digits. No blanks.
+/// `infinity` and, without a sign, `nan` in any case; `_` may stand between digits. No blanks.
 pub(crate) fn number_of_text(text: &str) -> Option<f64> {
     if !text.contains('_') {
-        return text.parse().ok();
+        let is_signed = text.starts_with(['+', '-']);
+        return text.parse().ok().filter(|number: &f64| !(is_signed && number.is_nan()));
     }
     let bytes = text.as_bytes();
     let is_digit =
@@ -26,9 +27,16 @@ pub(crate) fn arithmetic_number(text: &str) -> f64 {
     number_of_text(text).unwrap_or(0.0)
 }
 
-/// A text as comparisons read it; possibly not a number.
+/// A text as comparisons read it; possibly not a number, which digits beyond any double are not
+/// either.
 pub(crate) fn comparison_number(text: &str) -> f64 {
-    if text.trim().is_empty() { 0.0 } else { number_of_text(text).unwrap_or(f64::NAN) }
+    match number_of_text(text) {
+        None if text.trim().is_empty() => 0.0,
+        Some(number) if number.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
+            f64::NAN
+        }
+        number => number.unwrap_or(f64::NAN),
+    }
 }
 
 /// A number as `cat` writes it: decimal, never with an exponent.
@@ -55,10 +63,11 @@ pub(crate) fn json_text_of_number(number: f64) -> String {
     }
 }
 
-/// A number as flagd prints it where a version is wanted: an exponent below 1e-4 and from 1e21 on.
+/// A number as flagd prints it where a version is wanted: an exponent, which no version has, below
+/// 1e-4 and from a million on.
 pub(crate) fn version_text_of_number(number: f64) -> String {
     const PLAIN_FROM: f64 = 1e-4;
-    const PLAIN_TO: f64 = 1e21;
+    const PLAIN_TO: f64 = 1e6;
     let magnitude = number.abs();
     if magnitude == 0.0 || (PLAIN_FROM..PLAIN_TO).contains(&magnitude) {
         return number.to_string();

@@ -125,6 +125,7 @@ fn compile(
         previous: &kept,
         house_rules_on,
         report: &mut report,
+        text: String::new(),
     };
     let mut flags: Vec<Arc<Flag>> = Vec::with_capacity(entries.len());
     let doubled = doubled_keys(&entries, &set_metadata);

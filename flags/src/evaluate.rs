@@ -111,6 +111,16 @@ enum Data<'a> {
 struct Scope<'a, 's> {
     data: Data<'a>,
     outer: Option<&'s Scope<'a, 's>>,
+    /// Whether every loop below sees this data as data around it: in `all` and `some` flagd puts an
+    /// item's values in place of the variables, those of inner loops included.
+    is_seen_below: bool,
+}
+
+impl<'a> Scope<'a, '_> {
+    /// What a loop in this scope sees as the data around it, if it does not ask for this scope.
+    fn around(&self) -> Option<&Scope<'a, '_>> {
+        if self.is_seen_below { Some(self) } else { self.outer }
+    }
 }
 
 /// One walk over one rule.
@@ -133,7 +143,7 @@ impl<'a, O: Observer> Walk<'a, O> {
 
     /// Evaluates the rule over the context.
     pub(crate) fn run(&mut self, rule: &'a Rule) -> Outcome<'a> {
-        self.eval(rule, &Scope { data: Data::Context, outer: None })
+        self.eval(rule, &Scope { data: Data::Context, outer: None, is_seen_below: false })
     }
 
     /// Inline as far as the leaves go, which are most of a rule.

@@ -201,7 +201,7 @@ impl<'de> Visitor<'de> for ValueSeed {
 
 /// Keeps the last member of each name, in the order of those last members.
 pub(crate) fn last_of_each(mut members: Vec<(Box<str>, Value)>) -> Object {
-    if has_duplicates(&members) {
+    if has_duplicates(members.iter().map(|(name, _)| &**name)) {
         let mut seen = std::collections::HashSet::new();
         members.reverse();
         members.retain(|(name, _)| seen.insert(name.clone()));
@@ -210,20 +210,20 @@ pub(crate) fn last_of_each(mut members: Vec<(Box<str>, Value)>) -> Object {
     members.into_iter().collect()
 }
 
-fn has_duplicates(members: &[(Box<str>, Value)]) -> bool {
+/// Whether a name occurs twice.
+pub(crate) fn has_duplicates<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> bool {
     const SCAN_MAX: usize = 16;
-    if members.len() <= SCAN_MAX {
-        let mut rest = members;
-        while let Some(((name, _), tail)) = rest.split_first() {
-            if tail.iter().any(|(other, _)| other == name) {
+    if names.len() <= SCAN_MAX {
+        let mut rest = names;
+        while let Some(name) = rest.next() {
+            if rest.clone().any(|other| other == name) {
                 return true;
             }
-            rest = tail;
         }
         return false;
     }
-    let mut seen = std::collections::HashSet::with_capacity(members.len());
-    !members.iter().all(|(name, _)| seen.insert(&**name))
+    let mut seen = std::collections::HashSet::with_capacity(names.len());
+    !names.into_iter().all(|name| seen.insert(name))
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ pub(crate) struct Variable {
     pub(crate) path: Box<[Segment]>,
     /// What is answered when there is nothing at the path.
     pub(crate) default: Option<Box<Rule>>,
+    /// Whether a loop may replace this variable by one of the data around it: all but a path that
+    /// is written as a plain text and is empty or starts with a dot.
+    pub(crate) sees_outer: bool,
 }
 
 /// The member of the rule's data that flagd adds to the context.
@@ -60,12 +63,6 @@ impl Variable {
             ([name], None) if name.fingerprint != FINGERPRINT => Some(name),
             _ => None,
         }
-    }
-
-    /// Whether filters may replace this variable by one of the surrounding data: not the element
-    /// itself, and nothing that starts with a dot.
-    pub(crate) fn may_see_outer(&self) -> bool {
-        !self.text.is_empty() && !self.text.starts_with('.')
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the members of one flag to a compiled flag, or to the one it was before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::evaluators::Evaluators;
@@ -10,6 +10,7 @@ use super::{FlagEntry, LoadOptions, advise, write};
 use crate::diagnose::{Code, closest};
 use crate::evaluate::{UnixSeconds, seed_of};
 use crate::flag::{Body, Flag, Variant};
+use crate::json::has_duplicates;
 use crate::key::FlagSetId;
 use crate::limits::{FLAG_BYTES_MAX, FLAG_KEY_BYTES_MAX};
 use crate::tape::{Kind, Name, Node};
@@ -30,6 +31,8 @@ pub(crate) struct FlagCompiler<'c, 't, 'r> {
     /// Whether the house rules are checked, and what day it is.
     pub(crate) house_rules_on: Option<UnixSeconds>,
     pub(crate) report: &'c mut Report<'r>,
+    /// Where the definition at hand is written.
+    pub(crate) text: String,
 }
 
 /// A flag whose members are what they should be.
@@ -71,15 +74,17 @@ impl<'t> FlagCompiler<'_, 't, '_> {
         }
         let written = self.members(key, entry.node);
         let metadata = read_metadata(written.metadata, Some(key.text), self.report);
-        let metadata = self.set_metadata.overlaid_with(&metadata);
+        let metadata = match self.set_metadata.is_empty() {
+            true => metadata,
+            false => self.set_metadata.overlaid_with(&metadata),
+        };
         let set = non_empty(metadata.get(FLAG_SET_ID).and_then(Value::as_str)).map(FlagSetId::new);
         let previous = self.previous.get(&(set.as_ref().map(FlagSetId::as_str), key.text)).copied();
 
         let draft = self.draft(key, entry.node, &written);
-        let definition = draft.as_ref().and_then(|draft| self.definition(key, draft, &metadata));
-        if let Some(unchanged) =
-            previous.filter(|flag| self.is_unchanged(flag, definition.as_deref()))
-        {
+        let has_definition =
+            draft.as_ref().is_some_and(|draft| self.write_definition(key, draft, &metadata));
+        if let Some(unchanged) = previous.filter(|flag| has_definition && self.is_unchanged(flag)) {
             return Some(Arc::clone(unchanged));
         }
         let body = draft.map(|draft| self.body(key, &draft));
@@ -92,13 +97,13 @@ impl<'t> FlagCompiler<'_, 't, '_> {
         }
         // What flagd could not load either is not served; a damaged rule is, as far as it goes.
         let is_whole = !entry.node.is_cut();
-        let is_servable = !is_doubled && is_whole && definition.is_some();
+        let is_servable = !is_doubled && is_whole && has_definition;
         Some(Arc::new(Flag {
             key: key.text.into(),
             set,
             source: self.options.source.clone(),
             metadata,
-            definition: definition.filter(|_| is_servable),
+            definition: is_servable.then(|| self.text.as_str().into()),
             body: body.filter(|_| is_servable),
             generation: self.options.generation,
             seed: seed_of(self.options.generation, key.text),
@@ -106,12 +111,11 @@ impl<'t> FlagCompiler<'_, 't, '_> {
         }))
     }
 
-    fn is_unchanged(&self, previous: &Flag, definition: Option<&str>) -> bool {
+    fn is_unchanged(&self, previous: &Flag) -> bool {
         let found = self.report.flag_findings().any || previous.has_findings;
         !found
             && previous.generation == self.options.generation
-            && definition.is_some()
-            && previous.definition() == definition
+            && previous.definition() == Some(&*self.text)
     }
 
     /// Sorts the members out; what is wrong with the object itself is reported.
@@ -203,12 +207,14 @@ impl<'t> FlagCompiler<'_, 't, '_> {
             self.error(key, Code::VariantsInvalid, node.index(), message, None);
             return None;
         }
-        let mut seen = std::collections::HashSet::with_capacity(members.len());
-        for (name, value) in &members {
-            if !seen.insert(name.text) {
+        if has_duplicates(members.iter().map(|(name, _)| name.text)) {
+            let mut seen = HashSet::new();
+            for (name, _) in members.iter().filter(|(name, _)| !seen.insert(name.text)) {
                 let message = format!("the variant {:?} is defined twice", name.text);
                 self.error(key, Code::VariantDuplicate, name.index, message, None);
             }
+        }
+        for (name, value) in &members {
             if value.is_cut() {
                 let message = format!("the variant {:?} nests too deeply", name.text);
                 self.error(key, Code::TooDeep, name.index, message, None);
@@ -249,18 +255,14 @@ impl<'t> FlagCompiler<'_, 't, '_> {
         Some((Some(name), Some(place?)))
     }
 
-    fn definition(
-        &mut self,
-        key: Name<'t>,
-        draft: &Draft<'t>,
-        metadata: &Object,
-    ) -> Option<Box<str>> {
-        let written = write::definition(draft, metadata, self.evaluators);
+    /// Writes the definition into `text`; false if it is too large.
+    fn write_definition(&mut self, key: Name<'t>, draft: &Draft<'t>, metadata: &Object) -> bool {
+        let written = write::definition(draft, metadata, self.evaluators, &mut self.text);
         if written.is_err() {
             let message = format!("with its references the flag is over {FLAG_BYTES_MAX} bytes");
             self.error(key, Code::FlagTooLarge, key.index, message, None);
         }
-        written.ok()
+        written.is_ok()
     }
 
     fn body(&mut self, key: Name<'t>, draft: &Draft<'t>) -> Body {

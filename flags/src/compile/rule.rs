@@ -150,7 +150,10 @@ impl<'c, 't, 'r> RuleCompiler<'c, 't, 'r> {
     /// `var`, with its path taken apart if it is a literal.
     fn variable(&mut self, node: Node<'t>) -> Rule {
         let (path, default) = match node.kind() {
-            Kind::Text(path) => (Some(path), None),
+            Kind::Text(path) => {
+                let sees_outer = !path.is_empty() && !path.starts_with('.');
+                return Rule::Variable(Variable { sees_outer, ..Variable::new(path, None) });
+            }
             Kind::Array(mut items) => match (items.next(), items.next(), items.next()) {
                 (Some(path), None, _) => (path.as_text(), None),
                 (Some(path), Some(default), None) => (path.as_text(), Some(default)),
@@ -220,7 +223,8 @@ impl<'c, 't, 'r> RuleCompiler<'c, 't, 'r> {
 
 impl Variable {
     fn new(path: &str, default: Option<Box<Rule>>) -> Self {
-        Self { text: path.into(), path: Segment::split(path).collect(), default }
+        let segments = Segment::split(path).collect();
+        Self { text: path.into(), path: segments, default, sees_outer: true }
     }
 }
 

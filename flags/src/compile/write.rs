@@ -12,29 +12,30 @@ use crate::value::Object;
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
-/// The definition as the text of a JSON object.
+/// Makes `text` the definition, as a JSON object.
 pub(crate) fn definition(
     draft: &Draft<'_>,
     metadata: &Object,
     evaluators: &Evaluators<'_>,
-) -> Result<Box<str>, TooLarge> {
-    let mut text = String::with_capacity(256);
+    text: &mut String,
+) -> Result<(), TooLarge> {
+    text.clear();
     text.push_str(if draft.is_enabled { r#"{"state":"ENABLED"# } else { r#"{"state":"DISABLED"# });
     text.push_str(r#"","defaultVariant":"#);
-    quote(draft.default_name.unwrap_or_default(), &mut text);
+    quote(draft.default_name.unwrap_or_default(), text);
     text.push_str(r#","variants":{"#);
     for (index, (name, node)) in draft.variants.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
-        quote(name.text, &mut text);
+        quote(name.text, text);
         text.push(':');
-        append(*node, None, 0, &mut text)?;
+        append(*node, None, 0, text)?;
     }
     text.push('}');
     if let Some(targeting) = draft.targeting {
         text.push_str(r#","targeting":"#);
-        append(targeting, Some(evaluators), 0, &mut text)?;
+        append(targeting, Some(evaluators), 0, text)?;
     }
     if !metadata.is_empty() {
         text.push_str(r#","metadata":{"#);
@@ -42,14 +43,14 @@ pub(crate) fn definition(
             if index > 0 {
                 text.push(',');
             }
-            quote(name, &mut text);
+            quote(name, text);
             text.push(':');
-            write(value, &mut text);
+            write(value, text);
         }
         text.push('}');
     }
     text.push('}');
-    Ok(text.into_boxed_str())
+    Ok(())
 }
 
 fn append(

@@ -24,16 +24,16 @@ impl<'a, O: Observer> Walk<'a, O> {
     }
 
     fn variable_anywhere(&mut self, variable: &'a Variable, scope: &Scope<'a, '_>) -> Outcome<'a> {
-        let default = match &variable.default {
-            None => Operand::NULL,
-            Some(rule) => self.eval(rule, scope)?,
-        };
-        if let (Some(outer), true) = (scope.outer, variable.may_see_outer()) {
+        if let (Some(outer), true) = (scope.outer, variable.sees_outer) {
             let seen = self.variable(variable, outer)?;
             if !seen.is_null() {
                 return Ok(seen);
             }
         }
+        let default = match &variable.default {
+            None => Operand::NULL,
+            Some(rule) => self.eval(rule, scope)?,
+        };
         self.look_up(&variable.path, default, scope)
     }
 

@@ -46,13 +46,34 @@ impl<'a, O: Observer> Walk<'a, O> {
         if subject.is_null() {
             return Ok(None);
         }
-        subject.into_items().map(Some).map_err(|_| Fault::operand(operator, "a list"))
+        self.items_of(operator, subject, rule, scope)
+    }
+
+    /// The items of an evaluated subject. One that is no list is an error, unless flagd has put it
+    /// in place of its variable before the loop: then it counts as nothing.
+    fn items_of(
+        &mut self,
+        operator: Operator,
+        subject: Operand<'a>,
+        rule: &'a Rule,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Option<Items<'a>>, Fault> {
+        match (subject.into_items(), rule, scope.around()) {
+            (Ok(items), ..) => Ok(Some(items)),
+            (Err(_), Rule::Variable(variable), Some(around))
+                if variable.sees_outer && !self.variable(variable, around)?.is_null() =>
+            {
+                Ok(None)
+            }
+            _ => Err(Fault::operand(operator, "a list")),
+        }
     }
 
     fn map(&mut self, items: Items<'a>, rule: &'a Rule, scope: &Scope<'a, '_>) -> Outcome<'a> {
         let mut mapped = Vec::with_capacity(items.size_hint().0);
         for item in items {
-            let inner = Scope { data: Data::Element(item), outer: scope.outer };
+            let inner =
+                Scope { data: Data::Element(item), outer: scope.around(), is_seen_below: false };
             mapped.push(self.eval(rule, &inner)?);
         }
         Ok(Operand::list(mapped))
@@ -61,7 +82,8 @@ impl<'a, O: Observer> Walk<'a, O> {
     fn filter(&mut self, items: Items<'a>, rule: &'a Rule, scope: &Scope<'a, '_>) -> Outcome<'a> {
         let mut kept = Vec::new();
         for item in items {
-            let inner = Scope { data: Data::Element(item), outer: Some(scope) };
+            let inner =
+                Scope { data: Data::Element(item), outer: Some(scope), is_seen_below: false };
             let keep = self.eval(rule, &inner)?.is_true();
             if let (true, Data::Element(item)) = (keep, inner.data) {
                 kept.push(item);
@@ -78,18 +100,19 @@ impl<'a, O: Observer> Walk<'a, O> {
         rule: Option<&'a Rule>,
         scope: &Scope<'a, '_>,
     ) -> Outcome<'a> {
-        let subject = self.eval(subject, scope)?;
-        if !subject.is_true() {
-            return Ok(Operand::bool(operator == Operator::None));
-        }
-        let items = subject.into_items().map_err(|_| Fault::operand(operator, "a list"))?;
-        let rule = rule.filter(|rule| !matches!(rule, Rule::Literal(_) | Rule::List(_)));
+        let evaluated = self.eval(subject, scope)?;
+        let items = match evaluated.is_true() {
+            true => self.items_of(operator, evaluated, subject, scope)?,
+            false => None,
+        };
+        let Some(items) = items else { return Ok(Operand::bool(operator == Operator::None)) };
         let rule = rule.ok_or_else(|| Fault::operand(operator, "a rule for the items"))?;
-        let outer = if operator == Operator::All { scope.outer } else { Some(scope) };
+        let outer = if operator == Operator::All { scope.around() } else { Some(scope) };
+        let is_seen_below = operator != Operator::None;
         // `all` is decided by a false item; `some` and `none` by a true one.
         let decisive = operator != Operator::All;
         for item in items {
-            let inner = Scope { data: Data::Element(item), outer };
+            let inner = Scope { data: Data::Element(item), outer, is_seen_below };
             if self.eval(rule, &inner)?.is_true() == decisive {
                 return Ok(Operand::bool(operator == Operator::Some));
             }
@@ -118,7 +141,8 @@ impl<'a, O: Observer> Walk<'a, O> {
         for current in items.filter(|item| !item.is_null()) {
             self.burn(accumulator.copy_cost())?;
             let data = Data::Reduction { current, accumulator, kind };
-            let result = self.eval(step, &Scope { data, outer: scope.outer })?;
+            let inner = Scope { data, outer: scope.around(), is_seen_below: false };
+            let result = self.eval(step, &inner)?;
             // The accumulator keeps the type it started with.
             accumulator = match kind {
                 "bool" => Operand::bool(result.is_true()),
@@ -296,8 +320,9 @@ fn is_member(needle: &Operand<'_>, item: Operand<'_>) -> Result<bool, Fault> {
             let (Some(from), Some(to)) = (range.next(), range.next()) else {
                 return Err(Fault::operand(OP, "two ends for a range"));
             };
-            let (from, value, to) = (number(OP, &from)?, number(OP, needle)?, number(OP, &to)?);
-            return Ok(from <= value && value <= to);
+            // The upper end is looked at only if the lower one holds.
+            let value = number(OP, needle)?;
+            return Ok(number(OP, &from)? <= value && value <= number(OP, &to)?);
         }
         Err(item) => item,
     };

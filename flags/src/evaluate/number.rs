@@ -13,7 +13,14 @@ impl<'a, O: Observer> Walk<'a, O> {
     ) -> Outcome<'a> {
         let numbers = match self.operands(operands, scope)? {
             Ok(items) => {
-                items.iter().map(|item| number(operator, item)).collect::<Result<_, _>>()?
+                // Operands that mean nothing may be anything.
+                let read = match operator {
+                    Operator::Absolute => 1,
+                    Operator::Remainder => 2,
+                    _ => items.len(),
+                };
+                let items = items.iter().take(read);
+                items.map(|item| number(operator, item)).collect::<Result<_, _>>()?
             }
             // A lone operand may stand without its array.
             Err(scalar) if matches!(operator, Operator::Add | Operator::Absolute) => {

@@ -49,19 +49,17 @@ impl<'a, O: Observer> Walk<'a, O> {
         let text = text.to_text().ok_or_else(|| Fault::operand(OP, "a text"))?;
         self.burn_text(text.len())?;
         let start = number(OP, start)? as i64;
-        let wanted = match items.as_slice() {
-            [_, _, length] => Some(number(OP, length)? as i64),
-            _ => None,
-        };
         let characters = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         let from = if start < 0 { characters.saturating_add(start) } else { start };
         if !(0..=characters).contains(&from) {
             return Ok(Operand::text(text.into_owned()));
         }
-        let to = match wanted {
-            Some(length) if length < 0 => characters.saturating_add(length),
-            Some(length) => from.saturating_add(length).min(characters),
-            None => characters,
+        let to = match items.as_slice() {
+            [_, _, length] => match number(OP, length)? as i64 {
+                length if length < 0 => characters.saturating_add(length),
+                length => from.saturating_add(length).min(characters),
+            },
+            _ => characters,
         };
         let length = usize::try_from(to.saturating_sub(from))
             .map_err(|_| Fault::operand(OP, "an end that is not before its start"))?;
