@@ -235,11 +235,13 @@ impl Loader {
         let now = self.clock.now();
         let started = self.first.is_none();
         let remaining = !members.is_empty();
+        let metrics = &self.metrics;
         self.documents.retain(|(at, name), document| {
             if *at != slot || members.contains(name) {
                 return true;
             }
             if document.layer().is_none() || (remaining && !started) {
+                metrics.forget_source(name.as_str());
                 return false;
             }
             tracing::warn!(source = %name, "the file is gone from its directory");
@@ -257,8 +259,10 @@ impl Loader {
 
     /// Does what was put off until now: held documents go live, vanished ones go.
     fn settle_held(&mut self, now: Instant) {
+        let metrics = &self.metrics;
         self.documents.retain(|(_, source), document| {
             if document.is_dropped(now) {
+                metrics.forget_source(source.as_str());
                 tracing::warn!(%source, "the file has not come back; its flags are removed");
                 return false;
             }

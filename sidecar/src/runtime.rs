@@ -11,7 +11,7 @@ pub use signals::Termination;
 pub use status::{Health, SourceStatus, Status};
 pub use supervise::supervise;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use outrigger_flags::UnixSeconds;
 use tokio::sync::watch;
@@ -23,10 +23,18 @@ pub struct Clock;
 
 impl Clock {
     /// Seconds since the Unix epoch; 0 if the host's clock stands before it.
-    #[allow(clippy::disallowed_methods, reason = "the one reader of the wall clock")]
     pub fn now(self) -> UnixSeconds {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixSeconds(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
+        UnixSeconds(i64::try_from(self.since_epoch().as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// The same in milliseconds.
+    pub fn now_ms(self) -> u64 {
+        u64::try_from(self.since_epoch().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the one reader of the wall clock")]
+    fn since_epoch(self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }
 

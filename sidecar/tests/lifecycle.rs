@@ -71,6 +71,13 @@ impl Sidecar {
         exchange(self.address("manage"), "GET /readyz", "")
     }
 
+    fn epoch(&self) -> u64 {
+        let scrape = exchange(self.address("manage"), "GET /metrics", "");
+        let mut lines = scrape.lines();
+        let value = lines.find_map(|line| line.strip_prefix("outrigger_snapshot_epoch "));
+        value.unwrap().parse().unwrap()
+    }
+
     /// Waits until the answer contains the text; the sidecar gives no other sign of a reload.
     fn until(&self, text: &str, ask: impl Fn(&Self) -> String) {
         let mut answer = String::new();
@@ -190,11 +197,13 @@ fn what_was_served_survives_a_kill_and_the_loss_of_the_source() {
         file.unwrap_or_default()
     };
     sidecar.until(r#""defaultVariant":"blue""#, |_| on_disk());
+    let epoch = sidecar.epoch();
     sidecar.end("-KILL");
 
     fs::remove_file(home.path().join("flags.json")).unwrap();
     let sidecar = Sidecar::start(home.path(), &arguments);
     assert!(sidecar.ofrep("color").contains("BLUE"));
+    assert!(sidecar.epoch() > epoch, "a revision never repeats, however quick the restart");
     let readiness = sidecar.readiness();
     assert!(readiness.starts_with("HTTP/1.1 200 "), "{readiness}");
     assert!(readiness.contains("flags.json: 1 flags, last-known-good"), "{readiness}");

@@ -101,7 +101,8 @@ impl LastKnownGood {
         Ok(found)
     }
 
-    /// Writes down every layer that is published from now on, until the publisher is gone.
+    /// Writes down every layer that is published from now on, and removes what is remembered of
+    /// sources that have none, until the publisher is gone.
     ///
     /// It follows the published snapshots, so what is remembered is what was served; and it falls
     /// behind, rather than hold up a reload, when the disk is slow. `read` is on disk already.
@@ -114,16 +115,35 @@ impl LastKnownGood {
         let mut on_disk = read;
         while snapshots.changed().await.is_ok() {
             let layers = snapshots.borrow_and_update().layers().to_vec();
-            let fresh = layers.iter().filter(|layer| !contains(&on_disk, layer)).cloned();
-            let (fresh, directory) = (fresh.collect::<Vec<_>>(), self.clone());
+            let directory = self.clone();
+            // The old layers go too: nobody else may hold them, and a large one takes long to drop.
             let writing = tokio::task::spawn_blocking(move || {
-                let now = clock.now();
-                fresh.iter().for_each(|layer| directory.write_or_warn(layer, now));
+                directory.replace(&on_disk, &layers, clock.now());
+                layers
             });
-            if writing.await.is_err() {
-                return;
+            match writing.await {
+                Ok(layers) => on_disk = layers,
+                Err(_) => return,
             }
-            on_disk = layers;
+        }
+    }
+
+    /// Makes the directory remember `layers`, of which it remembers `on_disk` so far.
+    ///
+    /// A source without a layer is one that is no longer configured, or a file that somebody removed
+    /// from its directory. Left there, its flags would come back the day the directory is missing.
+    fn replace(&self, on_disk: &[Arc<Layer>], layers: &[Arc<Layer>], now: UnixSeconds) {
+        for layer in layers.iter().filter(|layer| !contains(on_disk, layer)) {
+            self.write_or_warn(layer, now);
+        }
+        let has_layer = |name: &SourceName| layers.iter().any(|layer| layer.source() == name);
+        for source in on_disk.iter().map(|layer| layer.source()).filter(|name| !has_layer(name)) {
+            match fs::remove_file(self.path_of(source, EXTENSION)) {
+                Ok(()) => {
+                    tracing::info!(%source, "no longer a source; its last known good flags are removed");
+                }
+                Err(error) => tracing::warn!(%source, %error, "last known good flags stay behind"),
+            }
         }
     }
 
@@ -143,9 +163,8 @@ impl LastKnownGood {
         rest.push_str(&layer.to_document());
         let header = format!("{MAGIC} {FORMAT_VERSION} {} ", Version::of(rest.as_bytes()));
 
-        let name = Version::of(source.as_str().as_bytes()).to_string();
-        let path = self.directory.join(&name).with_extension(EXTENSION);
-        let unfinished = self.directory.join(&name).with_extension(UNFINISHED_EXTENSION);
+        let path = self.path_of(source, EXTENSION);
+        let unfinished = self.path_of(source, UNFINISHED_EXTENSION);
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -157,6 +176,11 @@ impl LastKnownGood {
         file.sync_all()?;
         fs::rename(&unfinished, &path)?;
         File::open(&self.directory)?.sync_all()
+    }
+
+    fn path_of(&self, source: &SourceName, extension: &str) -> PathBuf {
+        let name = Version::of(source.as_str().as_bytes()).to_string();
+        self.directory.join(name).with_extension(extension)
     }
 }
 
@@ -265,5 +289,22 @@ mod tests {
         fs::write(directory.directory.join("README"), "mine").unwrap();
         assert!(directory.read_all(Generation::V2).unwrap().is_empty());
         assert!(only_file(&directory).ends_with("README"));
+    }
+
+    #[test]
+    fn sources_that_are_gone_are_forgotten_and_do_not_come_back() {
+        let (_state, directory) = open();
+        let names = || {
+            let found = directory.read_all(Generation::V2).unwrap();
+            let mut names: Vec<_> = found.into_iter().map(|one| one.source.to_string()).collect();
+            names.sort();
+            names
+        };
+        let [old, goes, stays] = ["old", "goes", "stays"].map(|name| Arc::new(layer(name, FLAGS)));
+        directory.write(&old, NOW).unwrap();
+        directory.replace(&[old], &[Arc::clone(&goes), Arc::clone(&stays)], NOW);
+        assert_eq!(names(), ["goes", "stays"]);
+        directory.replace(&[goes, Arc::clone(&stays)], &[stays], NOW);
+        assert_eq!(names(), ["stays"]);
     }
 }

@@ -8,6 +8,7 @@ struct Bench {
     status: watch::Receiver<Status>,
     first: oneshot::Receiver<Result<Revision, NothingToServe>>,
     reader: SnapshotReader,
+    metrics: Arc<Metrics>,
 }
 
 fn start(slots: &[&str], remembered: Vec<Remembered>) -> Bench {
@@ -27,11 +28,11 @@ fn start(slots: &[&str], remembered: Vec<Remembered>) -> Bench {
         status: report,
         remembered,
         clock: Clock,
-        metrics,
+        metrics: Arc::clone(&metrics),
         first: tell_first,
     });
     tokio::spawn(async move { loader.run().await });
-    Bench { updates, status, first, reader }
+    Bench { updates, status, first, reader, metrics }
 }
 
 impl Bench {
@@ -266,6 +267,8 @@ async fn a_file_removed_from_a_directory_goes_after_a_while_unless_nothing_is_le
     assert_eq!(bench.flags(), 9);
     bench.status.wait_for(|status| status.sources.len() == 1).await.unwrap();
     assert_eq!(bench.flags(), 1);
+    let scrape = bench.metrics.scrape().unwrap();
+    assert!(scrape.contains("dir/a.json") && !scrape.contains("dir/b.json"), "{scrape}");
 
     bench.members(0, &[]).await;
     bench.health("dir/a.json", "stale").await;

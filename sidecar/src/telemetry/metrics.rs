@@ -137,7 +137,7 @@ impl Metrics {
             source_last_success: GaugeVec::new(
                 Opts::new(
                     "outrigger_source_last_success_timestamp_seconds",
-                    "When the source was last read and found good",
+                    "When a document of the source was last taken over",
                 ),
                 &["source"],
             )?,
@@ -222,6 +222,16 @@ impl Metrics {
         self.source_up.with_label_values(&[source]).set(i64::from(reload != Reload::Failed));
         if reload == Reload::Applied {
             self.source_last_success.with_label_values(&[source]).set(at.0 as f64);
+        }
+    }
+
+    /// Drops the series of a source that is no more: its last values would be false for ever.
+    pub fn forget_source(&self, source: &str) {
+        // A series that was never there is as good as one that is gone.
+        let _ = self.source_up.remove_label_values(&[source]);
+        let _ = self.source_last_success.remove_label_values(&[source]);
+        for reload in [Reload::Applied, Reload::Refused, Reload::Failed] {
+            let _ = self.reloads.remove_label_values(&[source, reload.as_str()]);
         }
     }
 
@@ -327,5 +337,7 @@ mod tests {
         }
         drop(open);
         assert!(metrics.scrape().unwrap().contains("outrigger_streams{kind=\"sync\"} 0"));
+        metrics.forget_source("a.json");
+        assert!(!metrics.scrape().unwrap().contains("a.json"));
     }
 }
