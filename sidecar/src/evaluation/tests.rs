@@ -72,7 +72,7 @@ fn a_bulk_answer_is_one_revision() {
                 r#""f{key}":{{"state":"ENABLED","variants":{{"v":{seq}}},"defaultVariant":"v"}}"#
             )
         };
-        let flags: Vec<_> = (0..20).map(flag).collect();
+        let flags: Vec<_> = (0..FLAGS_AT_ONCE * 2).map(flag).collect();
         format!(r#"{{"flags":{{{}}}}}"#, flags.join(","))
     };
     let mut world = World::new(&document(0));
@@ -80,18 +80,19 @@ fn a_bulk_answer_is_one_revision() {
     let is_over = std::sync::atomic::AtomicBool::new(false);
     let answers = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let subject = evaluation.subject(Object::default(), no_header).unwrap();
             let mut answers = Vec::new();
             while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
                 let mut values = Vec::new();
-                evaluation.resolve_all(&subject, Scope::Flags, |_, resolved| {
+                runtime.block_on(evaluation.resolve_all(&subject, Scope::Flags, |_, resolved| {
                     values.push(resolved.unwrap().as_i64().unwrap().unwrap());
-                });
+                }));
                 answers.push(values);
             }
             answers
         });
-        for seq in 1..300 {
+        for seq in 1..100 {
             world.publish(&document(seq));
         }
         is_over.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -102,6 +103,47 @@ fn a_bulk_answer_is_one_revision() {
     }
     let seen: std::collections::HashSet<_> = answers.iter().map(|values| values[0]).collect();
     assert!(seen.len() > 1, "the race did not take place");
+}
+
+#[tokio::test]
+async fn a_bulk_answer_of_many_flags_lets_others_go_on() {
+    let flag = |key| format!(r#""f{key}":{{"state":"ENABLED","variants":{{"v":1}}}}"#);
+    let flags: Vec<_> = (0..FLAGS_AT_ONCE * 3).map(flag).collect();
+    let world = World::new(&format!(r#"{{"flags":{{{}}}}}"#, flags.join(",")));
+    let subject = world.evaluation.subject(Object::default(), no_header).unwrap();
+    let visited = std::cell::Cell::new(0);
+    let visit =
+        |_: &Flag, _: Result<&Resolution<'_>, &ResolutionError>| visited.set(visited.get() + 1);
+    let bulk = world.evaluation.resolve_all(&subject, Scope::Flags, visit);
+    let ((), meanwhile) = tokio::join!(bulk, async { visited.get() });
+    assert!(meanwhile < FLAGS_AT_ONCE, "{meanwhile} flags without a pause");
+    assert_eq!(visited.get(), flags.len());
+}
+
+#[tokio::test]
+async fn subscribers_share_one_comparison_and_lose_nothing_when_dropped_in_between() {
+    let flag = |default: &str| {
+        format!(
+            r#"{{"flags":{{"a":{{"state":"ENABLED","variants":{{"x":1,"y":2}},"defaultVariant":"{default}"}}}}}}"#
+        )
+    };
+    let mut world = World::new(&flag("x"));
+    let mut one = world.evaluation.subscribe(Selector::Any);
+    let mut other = world.evaluation.subscribe(Selector::Any);
+    world.publish(&flag("y"));
+    let (first, second) = (one.changed().await.unwrap(), other.changed().await.unwrap());
+    assert!(Arc::ptr_eq(&first.changes, &second.changes));
+
+    world.publish(&flag("x"));
+    // A comparison that others wait for: the future is dropped while it waits.
+    let held = world.evaluation.inner.comparisons.hold().await;
+    tokio::select! {
+        biased;
+        _ = one.changed() => panic!("the comparison is held"),
+        () = tokio::task::yield_now() => {}
+    }
+    drop(held);
+    assert_eq!(soon(one.changed()).await.unwrap().changes.len(), 1);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use outrigger_flags::limits::CONTEXT_DEPTH_MAX;
-use outrigger_flags::{Object, Selector, Value, json};
+use outrigger_flags::{Flag, Object, Resolution, ResolutionError, Selector, Value, json};
 
 use super::body::{self, Body, full};
 use super::boundary::{Boundary, Room};
@@ -83,7 +83,7 @@ impl Room for Ofrep {
         let subject = self.evaluation.subject(context, |name| header_text(&head.headers, name))?;
         let text = match &target {
             Target::Flag(key) => self.single(key, &subject)?,
-            Target::All => self.bulk(&subject),
+            Target::All => self.bulk(&subject).await,
         };
         Ok(respond(&head.headers, text))
     }
@@ -120,10 +120,10 @@ impl Ofrep {
         })?)
     }
 
-    fn bulk(&self, subject: &Subject) -> String {
+    async fn bulk(&self, subject: &Subject) -> String {
         let mut text = String::from("{\"flags\":[");
         let mut is_first = true;
-        self.evaluation.resolve_all(subject, Scope::Flags, |flag, resolved| {
+        let write = |flag: &Flag, resolved: Result<&Resolution<'_>, &ResolutionError>| {
             if !is_first {
                 text.push(',');
             }
@@ -132,7 +132,8 @@ impl Ofrep {
                 Ok(resolution) => answer::success(resolution, &subject.selector, &mut text),
                 Err(error) => answer::broken(flag, error, &subject.selector, &mut text),
             }
-        });
+        };
+        self.evaluation.resolve_all(subject, Scope::Flags, write).await;
         text.push_str("],\"metadata\":");
         structs::metadata_json(None, &subject.selector, &mut text);
         text.push('}');

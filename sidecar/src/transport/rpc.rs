@@ -97,7 +97,8 @@ impl Room for Rpc {
             Procedure::ResolveAll => {
                 let context = protocol.codec.resolve_all_request(&message)?;
                 let subject = self.subject(context, &head.headers)?;
-                Ok(protocol.respond(&all::resolve(&self.evaluation, &subject, protocol.codec)))
+                let answer = all::resolve(&self.evaluation, &subject, protocol.codec).await;
+                Ok(protocol.respond(&answer))
             }
             Procedure::EventStream => self.follow(protocol, &message, &head.headers),
         }

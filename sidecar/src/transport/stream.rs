@@ -27,7 +27,7 @@ pub(crate) type Messages<T> = mpsc::Receiver<Result<T, Failure>>;
 #[derive(Debug)]
 pub(crate) enum Wake {
     /// Selected flags changed.
-    Changed(Vec<Change>),
+    Changed(Arc<[Change]>),
     /// Nothing was sent for a while.
     Silence,
     /// The process is about to end.

@@ -12,10 +12,10 @@ use super::protocol::Codec;
 use crate::evaluation::{Evaluation, Scope, Subject};
 
 /// The encoded answer.
-pub(super) fn resolve(evaluation: &Evaluation, subject: &Subject, codec: Codec) -> Vec<u8> {
+pub(super) async fn resolve(evaluation: &Evaluation, subject: &Subject, codec: Codec) -> Vec<u8> {
     match codec {
-        Codec::Proto => proto(evaluation, subject),
-        Codec::Json => json_text(evaluation, subject).into_bytes(),
+        Codec::Proto => proto(evaluation, subject).await,
+        Codec::Json => json_text(evaluation, subject).await.into_bytes(),
     }
 }
 
@@ -26,12 +26,12 @@ struct Entry<'a> {
     metadata: Metadata<'a>,
 }
 
-fn proto(evaluation: &Evaluation, subject: &Subject) -> Vec<u8> {
+async fn proto(evaluation: &Evaluation, subject: &Subject) -> Vec<u8> {
     let mut response = v1::ResolveAllResponse {
         metadata: Some(Metadata { flag: None, selector: &subject.selector }.message()),
         ..Default::default()
     };
-    evaluation.resolve_all(subject, Scope::Keys, |flag, resolved| {
+    let write = |flag: &Flag, resolved: Result<&Resolution<'_>, &ResolutionError>| {
         if let Some(entry) = entry(flag, &resolved, subject) {
             let any = v1::AnyFlag {
                 reason: entry.reason.as_str().to_owned(),
@@ -41,14 +41,15 @@ fn proto(evaluation: &Evaluation, subject: &Subject) -> Vec<u8> {
             };
             response.flags.insert(flag.key().to_owned(), any);
         }
-    });
+    };
+    evaluation.resolve_all(subject, Scope::Keys, write).await;
     response.encode_to_vec()
 }
 
-fn json_text(evaluation: &Evaluation, subject: &Subject) -> String {
+async fn json_text(evaluation: &Evaluation, subject: &Subject) -> String {
     let mut text = String::from("{\"flags\":{");
     let mut is_first = true;
-    evaluation.resolve_all(subject, Scope::Keys, |flag, resolved| {
+    let write = |flag: &Flag, resolved: Result<&Resolution<'_>, &ResolutionError>| {
         let Some(entry) = entry(flag, &resolved, subject) else { return };
         if !is_first {
             text.push(',');
@@ -66,7 +67,8 @@ fn json_text(evaluation: &Evaluation, subject: &Subject) -> String {
         text.push_str(",\"metadata\":");
         entry.metadata.json(&mut text);
         text.push('}');
-    });
+    };
+    evaluation.resolve_all(subject, Scope::Keys, write).await;
     text.push_str("},\"metadata\":");
     Metadata { flag: None, selector: &subject.selector }.json(&mut text);
     text.push('}');

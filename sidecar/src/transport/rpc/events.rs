@@ -4,6 +4,7 @@
 //! only once it can be seen; snapshots are announced after their swap.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use outrigger_flags::{Change, Value, json};
 use outrigger_proto::flagd::evaluation::v1::EventStreamResponse;
@@ -21,7 +22,7 @@ use crate::transport::structs;
 pub(super) enum Event {
     Ready,
     KeepAlive,
-    Changed(Vec<Change>),
+    Changed(Arc<[Change]>),
     Shutdown,
 }
 
