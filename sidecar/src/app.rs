@@ -4,8 +4,9 @@
 //! first snapshot is published waits in the listener's backlog and never sees an empty flag set; only
 //! the management listener answers from the beginning, and says that it is not ready.
 //!
-//! There are two runtimes. Evaluation has all worker threads to itself; loading, publishing and the
-//! management listener share this one thread, so that no reload can hold up an evaluation.
+//! There are three runtimes. Evaluation has all worker threads to itself, so that no reload can hold it
+//! up. Publishing has a thread of its own: composing a large snapshot and dropping the one before take
+//! longer than a probe should wait. Loading and the management listener share this one thread.
 
 mod banner;
 mod bind;
@@ -88,19 +89,37 @@ pub fn run(config: Config, out: &mut dyn Write) -> Result<(), StartError> {
         .enable_all()
         .build()
         .map_err(failed)?;
+    let publishing = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("publish")
+        .enable_all()
+        .build()
+        .map_err(failed)?;
     let control = Builder::new_current_thread()
         .thread_name("control")
         .enable_all()
         .build()
         .map_err(failed)?;
-    let outcome = control.block_on(live(config, workers.handle(), out));
-    control.shutdown_timeout(ABANDON_AFTER);
-    workers.shutdown_timeout(ABANDON_AFTER);
+    let handles = Handles { workers: workers.handle(), publishing: publishing.handle() };
+    let outcome = control.block_on(live(config, handles, out));
+    for runtime in [control, publishing, workers] {
+        runtime.shutdown_timeout(ABANDON_AFTER);
+    }
     outcome
 }
 
+/// The runtimes beside the one that runs [`live`].
+struct Handles<'a> {
+    workers: &'a Handle,
+    publishing: &'a Handle,
+}
+
 /// From the first listener to the last answer.
-async fn live(config: Config, workers: &Handle, out: &mut dyn Write) -> Result<(), StartError> {
+async fn live(
+    config: Config,
+    Handles { workers, publishing }: Handles<'_>,
+    out: &mut dyn Write,
+) -> Result<(), StartError> {
     let listening = |error| StartError::Io { what: "listening for signals", error };
     let mut termination = Termination::listen().map_err(listening)?;
     let state = config.state_directory.as_deref().map(StateDirectory::open).transpose()?;
@@ -112,7 +131,8 @@ async fn live(config: Config, workers: &Handle, out: &mut dyn Write) -> Result<(
     let listeners = Listeners::bind(&config, workers).await?;
     let addresses = listeners.addresses.clone();
     let (readiness, shutdown) = (Readiness::new(), Shutdown::default());
-    let mut flags = Flags::start(&config, state.as_ref(), clock, Arc::clone(&metrics), &shutdown)?;
+    let mut flags =
+        Flags::start(&config, state.as_ref(), publishing, clock, Arc::clone(&metrics), &shutdown)?;
     let mut rooms = Rooms::new(&config, workers, metrics, readiness.clone(), shutdown.clone());
     rooms.open_management(listeners.management, flags.status());
     let revision = tokio::select! {

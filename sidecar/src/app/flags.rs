@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrigger_flags::{Revision, Snapshot, SnapshotReader, SnapshotStore};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -32,10 +33,11 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// Starts every task on the current runtime.
+    /// Starts every task on the current runtime, but the writer on that of `publishing`.
     pub(super) fn start(
         config: &Config,
         state: Option<&StateDirectory>,
+        publishing: &Handle,
         clock: Clock,
         metrics: Arc<Metrics>,
         shutdown: &Shutdown,
@@ -44,14 +46,14 @@ impl Flags {
         let (announce, announcements) = watch::channel(Arc::new(Snapshot::empty()));
         let mut tasks = Tasks { set: JoinSet::new(), metrics: Arc::clone(&metrics), shutdown };
 
-        // Grows with every start, as long as the clock does not go back.
-        let epoch = u64::try_from(clock.now().0).unwrap_or_default();
-        let (publishing, publisher) =
-            Publishing::new(writer, announce, epoch, Arc::clone(&metrics));
-        let publishing = Arc::new(Mutex::new(publishing));
-        tasks.supervise("publish", move || {
-            let publishing = Arc::clone(&publishing);
-            async move { publishing.lock().await.run().await }
+        // Grows with every start, as long as the clock does not go back. A process can die and be back
+        // within a second.
+        let epoch = clock.now_ms();
+        let (writing, publisher) = Publishing::new(writer, announce, epoch, Arc::clone(&metrics));
+        let writing = Arc::new(Mutex::new(writing));
+        tasks.supervise("publish", publishing, move || {
+            let writing = Arc::clone(&writing);
+            async move { writing.lock().await.run().await }
         });
 
         let (remembered, archive) = match state {
@@ -66,9 +68,10 @@ impl Flags {
         let (report, status) = watch::channel(Status::default());
         let (tell_first, first) = oneshot::channel();
         let (sender, updates) = mpsc::channel(loader::QUEUE_UPDATES_MAX);
+        let here = Handle::current();
         for (slot, source) in config.sources.iter().cloned().enumerate() {
             let (sender, stop) = (sender.clone(), shutdown.stop.clone());
-            tasks.supervise("source", move || {
+            tasks.supervise("source", &here, move || {
                 source.clone().run(slot, sender.clone(), stop.clone())
             });
         }
@@ -84,7 +87,7 @@ impl Flags {
             first: tell_first,
         });
         let loader = Arc::new(Mutex::new(loader));
-        tasks.supervise("loader", move || {
+        tasks.supervise("loader", &here, move || {
             let loader = Arc::clone(&loader);
             async move { loader.lock().await.run().await }
         });
@@ -142,14 +145,14 @@ struct Tasks<'a> {
 }
 
 impl Tasks<'_> {
-    fn supervise<F, T>(&mut self, name: &'static str, start: F)
+    fn supervise<F, T>(&mut self, name: &'static str, on: &Handle, start: F)
     where
         F: FnMut() -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
         let metrics = Arc::clone(&self.metrics);
         let stop = self.shutdown.stop.clone();
-        self.set.spawn(supervise(name, stop, move |_| metrics.panicked(), start));
+        self.set.spawn_on(supervise(name, stop, move |_| metrics.panicked(), start), on);
     }
 }
 
