@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod contenders;
+pub mod histogram;
 pub mod limits;
 pub mod report;
 pub mod rounds;

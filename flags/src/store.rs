@@ -100,10 +100,11 @@ pub struct FlagHandle {
     bound: Option<Binding>,
 }
 
+/// Let go of in this order: a flag that outlived its snapshot would be dropped by its reader.
 #[derive(Debug, Clone)]
 struct Binding {
-    snapshot: Arc<Snapshot>,
     flag: Option<Arc<Flag>>,
+    snapshot: Arc<Snapshot>,
 }
 
 impl FlagHandle {
@@ -122,7 +123,7 @@ impl FlagHandle {
             self.bound.as_ref().is_some_and(|bound| Arc::ptr_eq(&bound.snapshot, current));
         if !is_bound {
             let flag = current.view(&crate::Selector::Any).get(&self.key).cloned();
-            self.bound = Some(Binding { snapshot: Arc::clone(current), flag });
+            self.bound = Some(Binding { flag, snapshot: Arc::clone(current) });
         }
         match self.bound.as_ref().and_then(|bound| bound.flag.as_ref()) {
             Some(flag) => flag.resolve(context, now),
