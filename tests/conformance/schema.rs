@@ -18,8 +18,7 @@ fn fixtures(kind: &str, sign: &str) -> Vec<PathBuf> {
 
 /// The errors that the compiler finds; a document that is refused has at least one.
 fn errors(text: &str) -> Vec<Diagnostic> {
-    let options =
-        LoadOptions { source: SourceName::new("fixture"), generation: Generation::V2 };
+    let options = LoadOptions { source: SourceName::new("fixture"), generation: Generation::V2 };
     let found = match load(text.as_bytes(), Format::Json, &options, None) {
         Ok(loaded) => loaded.diagnostics,
         Err(refused) => refused.diagnostics().to_vec(),

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// No exchange may take longer: an answer that comes later counts as a hang.
 pub const DEADLINE: Duration = Duration::from_secs(15);
 
+/// Content types of answers that may go on for ever.
+const STREAMS: [&str; 3] = ["application/connect+", "application/grpc-web", "text/event-stream"];
+
 /// A connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -39,6 +42,15 @@ impl Reply {
     /// The body as JSON, if it is.
     pub fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
+    }
+
+    /// Whether it goes on without an end; then only its beginning was read.
+    pub fn is_stream(&self) -> bool {
+        let is_chunked = self.header("transfer-encoding") == Some("chunked");
+        is_chunked
+            && self
+                .header("content-type")
+                .is_some_and(|kind| STREAMS.iter().any(|s| kind.starts_with(s)))
     }
 
     /// Whether the server will close the connection.
@@ -87,6 +99,14 @@ impl Connection {
     /// Whatever the operating system says.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.get_mut().write_all(bytes)
+    }
+
+    /// Says that nothing more will be sent.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.socket.get_ref().shutdown(std::net::Shutdown::Write)
     }
 
     /// Reads a response; to a HEAD request it has no body.
@@ -146,7 +166,7 @@ impl Connection {
             body.resize(from + size, 0);
             self.socket.read_exact(&mut body[from..])?;
             self.line()?;
-            if size == 0 {
+            if size == 0 || reply.is_stream() {
                 return Ok(body);
             }
         }

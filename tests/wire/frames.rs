@@ -83,9 +83,9 @@ impl Http2 {
     /// The value of a setting that the server announced.
     pub fn setting(&mut self, identifier: u16) -> io::Result<Option<u32>> {
         let settings = self.read_until(SETTINGS)?;
-        let entries = settings.payload.chunks_exact(6);
-        let found = entries.filter(|entry| entry[..2] == identifier.to_be_bytes());
-        Ok(found.map(|entry| u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]])).last())
+        let mut entries = settings.payload.chunks_exact(6);
+        let found = entries.find(|entry| entry[..2] == identifier.to_be_bytes());
+        Ok(found.map(|entry| u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]])))
     }
 }
 

@@ -132,8 +132,6 @@ fn c4_a_flood_of_malformed_streams_ends_its_connection_only() {
             break;
         }
     }
-    let first = connection.read_until(RST_STREAM).expect("a reset");
-    assert_eq!(first.stream, 1);
     let goaway = connection.read_until(GOAWAY).expect("the flood is borne");
     assert_eq!(error_code(&goaway), ENHANCE_YOUR_CALM);
     assert_eq!(sidecar.value("answer"), true);
@@ -222,7 +220,7 @@ fn c6_headers_over_the_limit_are_refused() {
     sidecar.assert_unharmed();
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
 }
