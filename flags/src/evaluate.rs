@@ -8,6 +8,7 @@
 //! fails with GENERAL rather than holding up its caller.
 
 mod compare;
+mod condition;
 mod data;
 mod fractional;
 mod list;
@@ -231,7 +232,7 @@ impl<'a, O: Observer> Walk<'a, O> {
                 [] => return Ok(Operand::NULL),
                 [last] => return self.eval(last, scope),
                 [condition, then, rest @ ..] => {
-                    if self.eval(condition, scope)?.is_true() {
+                    if self.test(condition, scope)? {
                         return self.eval(then, scope);
                     }
                     clauses = rest;

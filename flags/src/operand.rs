@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::coerce::{arithmetic_number, comparison_number, text_of_number};
+use crate::coerce::{arithmetic_number, text_of_number};
 use crate::value::{Number, Object, Value};
 
 /// An intermediate value: two words, which pass in registers. Few rules build anything; what is
@@ -114,17 +114,6 @@ impl<'a> Operand<'a> {
             Value::Number(number) => Some(number.as_f64()),
             Value::String(text) => Some(arithmetic_number(text)),
             _ => None,
-        }
-    }
-
-    /// The number that comparisons see; possibly not a number.
-    pub(crate) fn to_comparison(&self) -> f64 {
-        match self.value() {
-            Some(Value::Null) => 0.0,
-            Some(Value::Bool(value)) => f64::from(u8::from(*value)),
-            Some(Value::Number(number)) => number.as_f64(),
-            Some(Value::String(text)) => comparison_number(text),
-            Some(Value::Array(_) | Value::Object(_)) | None => f64::NAN,
         }
     }
 

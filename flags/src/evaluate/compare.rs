@@ -1,6 +1,7 @@
 //! Comparisons.
 
 use super::{Fault, Observer, Outcome, Scope, Walk};
+use crate::coerce::comparison_number;
 use crate::operand::Operand;
 use crate::rule::{Operands, Operator};
 use crate::value::Value;
@@ -14,8 +15,9 @@ impl<'a, O: Observer> Walk<'a, O> {
         scope: &Scope<'a, '_>,
     ) -> Outcome<'a> {
         if let Some((a, b)) = self.pair(operands, scope)? {
-            self.burn(comparison_cost(&a, &b))?;
-            return Ok(Operand::bool(holds(operator, &a, &b)));
+            let (a, b) = (a.value(), b.value());
+            self.burn(cost(a, b))?;
+            return Ok(Operand::bool(holds(operator, a, b)));
         }
         let items = match self.operands(operands, scope)? {
             Ok(items) => items,
@@ -29,14 +31,17 @@ impl<'a, O: Observer> Walk<'a, O> {
         );
         Ok(Operand::bool(match items.as_slice() {
             // Three operands ask whether the second lies between the others.
-            [a, b, c] if is_order => holds(operator, a, b) && holds(operator, b, c),
-            [a, b, ..] => holds(operator, a, b),
+            [a, b, c] if is_order => {
+                holds(operator, a.value(), b.value()) && holds(operator, b.value(), c.value())
+            }
+            [a, b, ..] => holds(operator, a.value(), b.value()),
             _ => matches!(operator, Operator::NotEqual | Operator::StrictNotEqual),
         }))
     }
 }
 
-fn holds(operator: Operator, a: &Operand<'_>, b: &Operand<'_>) -> bool {
+/// Whether two values stand in this relation; `None` is a list that the rule has computed.
+pub(super) fn holds(operator: Operator, a: Option<&Value>, b: Option<&Value>) -> bool {
     match operator {
         Operator::Equal => equal(a, b),
         Operator::NotEqual => !equal(a, b),
@@ -51,17 +56,17 @@ fn holds(operator: Operator, a: &Operand<'_>, b: &Operand<'_>) -> bool {
 }
 
 /// Null equals only null; two texts compare as they are; anything else as numbers.
-fn equal(a: &Operand<'_>, b: &Operand<'_>) -> bool {
-    match (a.value(), b.value()) {
+fn equal(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a, b) {
         (Some(Value::Null), Some(Value::Null)) => true,
         (Some(Value::Null), _) | (_, Some(Value::Null)) => false,
         (Some(Value::String(a)), Some(Value::String(b))) => a == b,
-        _ => a.to_comparison() == b.to_comparison(),
+        _ => number_of(a) == number_of(b),
     }
 }
 
-fn strictly_equal(a: &Operand<'_>, b: &Operand<'_>) -> bool {
-    match (a.value(), b.value()) {
+fn strictly_equal(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a, b) {
         (Some(Value::Null), Some(Value::Null)) => true,
         (Some(Value::Bool(a)), Some(Value::Bool(b))) => a == b,
         (Some(Value::String(a)), Some(Value::String(b))) => a == b,
@@ -72,14 +77,26 @@ fn strictly_equal(a: &Operand<'_>, b: &Operand<'_>) -> bool {
 }
 
 /// Two texts by their bytes, which is the order of their code points; anything else as numbers.
-fn less(a: &Operand<'_>, b: &Operand<'_>) -> bool {
-    match (a.as_str(), b.as_str()) {
-        (Some(a), Some(b)) => a < b,
-        _ => a.to_comparison() < b.to_comparison(),
+fn less(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a, b) {
+        (Some(Value::String(a)), Some(Value::String(b))) => a < b,
+        _ => number_of(a) < number_of(b),
     }
 }
 
-fn comparison_cost(a: &Operand<'_>, b: &Operand<'_>) -> usize {
-    let bytes = |operand: &Operand<'_>| operand.as_str().map_or(0, str::len);
+/// The number that comparisons see; possibly not a number.
+fn number_of(value: Option<&Value>) -> f64 {
+    match value {
+        Some(Value::Null) => 0.0,
+        Some(Value::Bool(value)) => f64::from(u8::from(*value)),
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) => comparison_number(text),
+        Some(Value::Array(_) | Value::Object(_)) | None => f64::NAN,
+    }
+}
+
+/// What comparing costs in fuel, beyond the step for the operator.
+pub(super) fn cost(a: Option<&Value>, b: Option<&Value>) -> usize {
+    let bytes = |value: Option<&Value>| value.and_then(Value::as_str).map_or(0, str::len);
     bytes(a).min(bytes(b)) / 64
 }
