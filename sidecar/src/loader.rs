@@ -190,18 +190,20 @@ impl Loader {
         }
         let options = LoadOptions { source: source.clone(), generation: self.generation };
         let previous = document.layer();
-        // Parsing and compiling a large document takes long, and so does dropping the old one.
+        // Parsing, compiling and comparing a large document take long, and so does dropping the old one.
         let loading = tokio::task::spawn_blocking(move || {
-            let result = load(&bytes, format, &options, previous.as_deref());
-            (bytes, result)
+            load(&bytes, format, &options, previous.as_deref()).map(
+                |Loaded { layer, diagnostics, .. }| {
+                    (guard::Offer::new(layer, format, bytes, previous.as_deref()), diagnostics)
+                },
+            )
         });
         let reload = match loading.await {
-            Ok((bytes, Ok(Loaded { layer, diagnostics, .. }))) => {
+            Ok(Ok((offer, diagnostics))) => {
                 report::problems(&source, &diagnostics);
-                let offer = guard::Offer { layer: Arc::new(layer), format, bytes };
                 document.offer(version, offer, self.clock.now(), Instant::now(), &source)
             }
-            Ok((_, Err(invalid))) => {
+            Ok(Err(invalid)) => {
                 report::refused(&source, &invalid);
                 document.refuse(version, InvalidDocument::to_string(&invalid), self.clock.now())
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use outrigger_flags::{Layer, SourceName, UnixSeconds};
 use tokio::time::Instant;
 
-use super::guard::{HOLD, Held, Judgement, Offer, judge};
+use super::guard::{HOLD, Judgement, Offer, judge};
 use super::message::Version;
 use crate::runtime::Health;
 use crate::telemetry::metrics::Reload;
@@ -37,7 +37,7 @@ enum Verdict {
     Held {
         since: UnixSeconds,
         until: Instant,
-        held: Box<Held>,
+        held: Box<Offer>,
     },
     Remembered {
         written: UnixSeconds,
@@ -80,7 +80,7 @@ impl Document {
             Verdict::Held { held, .. } => Some(held.as_ref()),
             _ => None,
         };
-        match judge(offer, self.layer.as_deref(), waiting) {
+        match judge(offer, self.flags(), waiting) {
             Judgement::Live(offer) => {
                 tracing::info!(%source, flags = offer.layer.len(), %version, "document loaded");
                 self.layer = Some(offer.layer);
@@ -132,7 +132,7 @@ impl Document {
     pub(super) fn confirm(&mut self, now: Instant) -> bool {
         match std::mem::take(&mut self.verdict) {
             Verdict::Held { until, held, .. } if until <= now => {
-                self.layer = Some(held.offer.layer);
+                self.layer = Some(held.layer);
                 self.verdict = Verdict::Live;
                 true
             }

@@ -32,16 +32,21 @@ const LARGE_REMOVAL_PERCENT: usize = 20;
 #[derive(Debug)]
 pub(super) struct Offer {
     pub(super) layer: Arc<Layer>,
-    pub(super) format: Format,
-    pub(super) bytes: Vec<u8>,
+    /// How many flags of the live document it lacks; not counted where that holds nothing up.
+    pub(super) removed: usize,
+    format: Format,
+    bytes: Vec<u8>,
 }
 
-/// An offer that waits for confirmation.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) offer: Offer,
-    /// How many flags of the live document it lacks.
-    pub(super) removed: usize,
+impl Offer {
+    /// An offer to replace `live`. Comparing large documents takes long: not for the control thread.
+    pub(super) fn new(layer: Layer, format: Format, bytes: Vec<u8>, live: Option<&Layer>) -> Self {
+        let removed = match (format, live) {
+            (Format::Yaml, Some(live)) => layer.removed_since(live),
+            _ => 0,
+        };
+        Self { layer: Arc::new(layer), removed, format, bytes }
+    }
 }
 
 /// What becomes of an offer.
@@ -49,20 +54,18 @@ pub(super) struct Held {
 pub(super) enum Judgement {
     /// It goes live.
     Live(Offer),
-    /// It waits.
-    Hold(Held),
+    /// It waits for confirmation.
+    Hold(Offer),
 }
 
-/// Judges an offer against what is live and what waits already.
-pub(super) fn judge(offer: Offer, live: Option<&Layer>, waiting: Option<&Held>) -> Judgement {
-    let Some(live) = live else { return Judgement::Live(offer) };
-    let removed = offer.layer.removed_since(live);
+/// Judges an offer against the document that is live, if one is, and the one that waits already.
+pub(super) fn judge(offer: Offer, live_flags: usize, waiting: Option<&Offer>) -> Judgement {
     let confirmed = waiting
-        .is_some_and(|held| removed >= held.removed && !offer.bytes.starts_with(&held.offer.bytes));
-    if confirmed || offer.format == Format::Json || is_small(removed, live.len()) {
+        .is_some_and(|held| offer.removed >= held.removed && !offer.bytes.starts_with(&held.bytes));
+    if confirmed || offer.format == Format::Json || is_small(offer.removed, live_flags) {
         Judgement::Live(offer)
     } else {
-        Judgement::Hold(Held { offer, removed })
+        Judgement::Hold(offer)
     }
 }
 
@@ -87,13 +90,18 @@ mod tests {
         format!("flags:\n{}", flags.map(flag).collect::<String>())
     }
 
-    fn offer(text: &str, format: Format) -> Offer {
+    fn layer(text: &str) -> Layer {
         let options = LoadOptions { source: SourceName::new("f"), generation: Generation::V2 };
-        let layer = load(text.as_bytes(), format, &options, None).unwrap().layer;
-        Offer { layer: Arc::new(layer), format, bytes: text.as_bytes().to_vec() }
+        load(text.as_bytes(), Format::Yaml, &options, None).unwrap().layer
     }
 
-    fn held(judgement: Judgement) -> Option<Held> {
+    /// Judges a text against the live document and the one that waits.
+    fn judged(text: &str, format: Format, live: &Layer, waiting: Option<&Offer>) -> Judgement {
+        let offer = Offer::new(layer(text), format, text.as_bytes().to_vec(), Some(live));
+        judge(offer, live.len(), waiting)
+    }
+
+    fn held(judgement: Judgement) -> Option<Offer> {
         match judgement {
             Judgement::Live(_) => None,
             Judgement::Hold(held) => Some(held),
@@ -101,8 +109,8 @@ mod tests {
     }
 
     fn is_held(before: usize, after: usize) -> bool {
-        let live = offer(&yaml(0..before), Format::Yaml).layer;
-        held(judge(offer(&yaml(0..after), Format::Yaml), Some(&live), None)).is_some()
+        let live = layer(&yaml(0..before));
+        held(judged(&yaml(0..after), Format::Yaml, &live, None)).is_some()
     }
 
     #[test]
@@ -119,33 +127,29 @@ mod tests {
 
     #[test]
     fn the_first_document_and_json_are_never_held() {
-        assert!(held(judge(offer(&yaml(0..1), Format::Yaml), None, None)).is_none());
-        let live = offer(&yaml(0..100), Format::Yaml).layer;
-        let wiped = offer(r#"{"flags":{}}"#, Format::Json);
-        assert!(held(judge(wiped, Some(&live), None)).is_none());
+        let first = Offer::new(layer(&yaml(0..1)), Format::Yaml, Vec::new(), None);
+        assert!(held(judge(first, 0, None)).is_none());
+        let live = layer(&yaml(0..100));
+        assert!(held(judged(r#"{"flags":{}}"#, Format::Json, &live, None)).is_none());
     }
 
     #[test]
     fn a_later_version_confirms_unless_it_continues_the_held_one_or_brings_flags_back() {
-        let live = offer(&yaml(0..100), Format::Yaml).layer;
-        let cut = |flags| offer(&yaml(0..flags), Format::Yaml);
-        let waiting = held(judge(cut(40), Some(&live), None)).unwrap();
+        let live = layer(&yaml(0..100));
+        let offered = |text: &str, waiting| held(judged(text, Format::Yaml, &live, waiting));
+        let waiting = offered(&yaml(0..40), None).unwrap();
         assert_eq!(waiting.removed, 60);
 
-        let continued = judge(cut(60), Some(&live), Some(&waiting));
-        assert_eq!(held(continued).unwrap().removed, 40, "a write that goes on");
-
-        let continued = offer(&format!("{}  # more", yaml(0..40)), Format::Yaml);
-        assert!(held(judge(continued, Some(&live), Some(&waiting))).is_some());
-
-        let other = offer(&yaml(60..100), Format::Yaml);
-        assert!(held(judge(other, Some(&live), Some(&waiting))).is_none(), "confirmed");
+        let continued = offered(&yaml(0..60), Some(&waiting));
+        assert_eq!(continued.unwrap().removed, 40, "a write that goes on");
+        assert!(offered(&format!("{}  # more", yaml(0..40)), Some(&waiting)).is_some());
+        assert!(offered(&yaml(60..100), Some(&waiting)).is_none(), "confirmed");
     }
 
     #[test]
     fn every_prefix_of_a_document_that_parses_is_held_or_loses_next_to_nothing() {
         let whole = yaml(0..60);
-        let live = offer(&whole, Format::Yaml).layer;
+        let live = layer(&whole);
         let options = LoadOptions { source: SourceName::new("f"), generation: Generation::V2 };
         let (mut parsed, mut stopped) = (0, 0);
         for end in (0..whole.len()).step_by(7) {
@@ -153,9 +157,8 @@ mod tests {
             let Ok(loaded) = load(bytes, Format::Yaml, &options, Some(&live)) else { continue };
             parsed += 1;
             let removed = loaded.layer.removed_since(&live);
-            let layer = Arc::new(loaded.layer);
-            let offer = Offer { layer, format: Format::Yaml, bytes: bytes.to_vec() };
-            match judge(offer, Some(&live), None) {
+            let offer = Offer::new(loaded.layer, Format::Yaml, bytes.to_vec(), Some(&live));
+            match judge(offer, live.len(), None) {
                 Judgement::Hold(_) => stopped += 1,
                 Judgement::Live(_) => assert!(removed <= 12, "{removed} flags lost at byte {end}"),
             }
