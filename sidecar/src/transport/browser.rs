@@ -37,7 +37,9 @@ impl BrowserPolicy {
             return Ok(());
         }
         if !self.host_is_allowed(head) {
-            return Err(Failure::Forbidden("this host is not in the list of hosts"));
+            return Err(Failure::Forbidden(
+                "the Host header is no name of this listener: use localhost or its address",
+            ));
         }
         let Some(origin) = head.headers.get(ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();

@@ -31,7 +31,8 @@ use crate::telemetry::metrics::Metrics;
 pub struct ManagementSettings {
     /// Its limits.
     pub limits: ServerLimits,
-    /// Which browsers' requests it serves; CORS stays off here.
+    /// Which hosts' requests it serves. Origins do not count: a page that may evaluate flags has no
+    /// business with the metrics.
     pub browsers: BrowserPolicy,
 }
 
@@ -49,7 +50,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let reporter = HealthReporter::new();
     let boundary = Boundary {
-        browsers: settings.browsers,
+        browsers: BrowserPolicy { cors_origins: Vec::new(), ..settings.browsers },
         metrics: Arc::clone(&metrics),
         room: Management {
             readiness: readiness.clone(),

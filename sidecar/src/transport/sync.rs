@@ -123,7 +123,11 @@ pub(super) fn refuse_grpc(head: &Parts, failure: &Failure) -> Response<Body> {
     if is_grpc(&head.headers) && head.version >= Version::HTTP_2 {
         return failure.status().into_http();
     }
-    let mut response = Response::new(full(failure.message()));
+    let text = match failure {
+        Failure::UnknownRoute => "there is nothing at this path".to_owned(),
+        _ => failure.message(),
+    };
+    let mut response = Response::new(full(text));
     *response.status_mut() = failure.http();
     response
 }

@@ -21,7 +21,8 @@ async fn served_with(
 ) -> Served {
     let (listener, address) = loopback().await;
     let metrics = Arc::new(Metrics::new().unwrap());
-    let settings = ManagementSettings::default();
+    let browsers = BrowserPolicy { cors_origins: vec!["*".to_owned()], ..Default::default() };
+    let settings = ManagementSettings { browsers, ..Default::default() };
     let (readiness, shutdown) = (readiness.clone(), shutdown.clone());
     let task = serve(Listener::Tcp(listener), settings, readiness, status, metrics, shutdown);
     Served::new(address, tokio::spawn(task))
@@ -63,10 +64,12 @@ async fn serves_metrics_and_refuses_the_rest() {
     assert_eq!(served.exchange("HEAD", "/metrics", &[], b"").await.bytes.len(), 0);
     let reply = served.exchange("POST", "/readyz", &[], b"").await;
     assert_eq!((reply.status, &*reply.headers["allow"]), (405, "GET, HEAD"));
-    assert_eq!(served.exchange("GET", "/", &[], b"").await.status, 404);
+    let reply = served.exchange("GET", "/", &[], b"").await;
+    assert_eq!((reply.status, reply.text()), (404, "there is nothing at this path"));
     assert_eq!(served.exchange("GET", "/metrics/../healthz", &[], b"").await.status, 404);
     let foreign = [("origin", "https://evil.example")];
-    assert_eq!(served.exchange("GET", "/metrics", &foreign, b"").await.status, 403);
+    let reply = served.exchange("GET", "/metrics", &foreign, b"").await;
+    assert_eq!(reply.status, 403, "not even if every page may evaluate");
 }
 
 #[tokio::test]
