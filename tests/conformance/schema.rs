@@ -26,11 +26,12 @@ fn errors(text: &str) -> Vec<Diagnostic> {
     found.into_iter().filter(|problem| problem.severity() == Severity::Error).collect()
 }
 
-/// A fixture of the targeting schema is a rule by itself: make it the rule of a flag.
+/// A fixture of the targeting schema is a rule by itself: make it the rule of a flag, beside the
+/// evaluator that one of them refers to.
 fn document(kind: &str, text: &str) -> String {
     match kind {
         "targeting" => format!(
-            r#"{{"flags":{{"f":{{"state":"ENABLED","variants":{{"on":true,"off":false}},"defaultVariant":"off","targeting":{text}}}}}}}"#
+            r#"{{"flags":{{"f":{{"state":"ENABLED","variants":{{"on":true,"off":false}},"defaultVariant":"off","targeting":{text}}}}},"$evaluators":{{"some-ref":true}}}}"#
         ),
         _ => text.to_owned(),
     }
