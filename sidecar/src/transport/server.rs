@@ -38,6 +38,7 @@ pub(crate) async fn run<R: Room>(
     let boundary = Arc::new(boundary);
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
+    let mut accepting = true;
     loop {
         let accepted = tokio::select! {
             () = shutdown.drain.cancelled() => break,
@@ -49,9 +50,16 @@ pub(crate) async fn run<R: Room>(
             accepted = listener.accept() => accepted,
         };
         let connection = match accepted {
-            Ok(connection) => connection,
+            Ok(connection) => {
+                accepting = true;
+                connection
+            }
             Err(error) => {
-                tracing::warn!(listener = name, %error, "a connection could not be accepted");
+                // Said once until it works again: with too many open files it fails all the time.
+                if accepting {
+                    tracing::warn!(listener = name, %error, "connections cannot be accepted");
+                }
+                accepting = false;
                 tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
