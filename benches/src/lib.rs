@@ -6,10 +6,12 @@
 //!
 //! Started without `--bench`, which `cargo bench` passes, a bench only checks that it works.
 
+pub mod client;
 pub mod clock;
 pub mod contenders;
 pub mod histogram;
 pub mod limits;
 pub mod report;
 pub mod rounds;
+pub mod sidecar;
 pub mod workload;
