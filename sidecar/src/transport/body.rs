@@ -1,5 +1,7 @@
 //! Bodies: the one response type, and reading a request's body within its limits.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
@@ -15,20 +17,26 @@ pub(crate) type Body = tonic::body::Body;
 /// is still sending when the connection closes gets a reset instead of the answer.
 const DISCARD_FACTOR: usize = 16;
 
+/// What is read and thrown away of a body that nobody wanted, bytes: as much as an HTTP/2 client
+/// sends without being asked for more.
+const LEFTOVER_BYTES_MAX: usize = 64 << 10;
+/// How long that is waited for.
+const LEFTOVER_WITHIN: Duration = Duration::from_secs(1);
+
 /// A response body of these bytes.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Body::new(Full::new(bytes.into()))
 }
 
 /// The whole body of a request.
-pub(crate) async fn read(body: Incoming, limits: &ServerLimits) -> Result<Bytes, Failure> {
+pub(crate) async fn read(body: &mut Incoming, limits: &ServerLimits) -> Result<Bytes, Failure> {
     match tokio::time::timeout(limits.body_timeout, collect(body, limits.body_bytes)).await {
         Ok(result) => result,
         Err(_) => Err(Failure::BodyTimeout(limits.body_timeout)),
     }
 }
 
-async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
+async fn collect(body: &mut Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
     let too_large = Failure::BodyTooLarge(bytes_max);
     let discard_max = bytes_max.saturating_mul(DISCARD_FACTOR);
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -62,4 +70,20 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure>
         false if rest.is_empty() => Ok(first),
         false => Ok(rest.freeze()),
     }
+}
+
+/// Reads what is left of a body that was not wanted, within bounds.
+///
+/// Answering over an unread body resets the HTTP/2 stream; what is still on its way then counts as
+/// the client's fault, and enough of that ends its connection. HTTP/1.1 would close at once.
+pub(crate) async fn discard(body: &mut Incoming) {
+    let reading = async {
+        let mut seen = 0_usize;
+        while seen <= LEFTOVER_BYTES_MAX {
+            let Some(Ok(frame)) = body.frame().await else { return };
+            seen = seen.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+        }
+    };
+    // Whoever sends more, or more slowly, has to bear the reset.
+    let _ = tokio::time::timeout(LEFTOVER_WITHIN, reading).await;
 }

@@ -1,7 +1,7 @@
 //! The request boundary: what happens to every request on every listener.
 //!
-//! Count it, refuse foreign pages, answer preflights, let the room serve it, catch a panic, and make
-//! sure that whatever went wrong reaches the client in the words of its protocol.
+//! Count it, refuse foreign pages, answer preflights, let the room serve it, catch a panic, read what
+//! is left of the body, and make sure that whatever went wrong reaches the client in the words of its protocol.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-use super::body::Body;
+use super::body::{self, Body};
 use super::browser::BrowserPolicy;
 use super::failure::Failure;
 use crate::telemetry::metrics::{Limit, Metrics};
@@ -24,7 +24,7 @@ pub(crate) trait Room: Send + Sync + 'static {
     fn serve(
         &self,
         head: &Parts,
-        body: Incoming,
+        body: &mut Incoming,
     ) -> impl Future<Output = Result<Response<Body>, Failure>> + Send;
 
     /// Says why a request is not served, in the words of the protocol that it came by.
@@ -42,9 +42,13 @@ pub(crate) struct Boundary<R> {
 impl<R: Room> Boundary<R> {
     /// Answers a request, whatever happens.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let timer = self.metrics.request(&head.method, head.uri.path());
-        let mut response = match self.serve(&head, body).await {
+        let served = self.serve(&head, &mut body).await;
+        if !matches!(served, Err(Failure::BodyTooLarge(_) | Failure::BodyTimeout(_))) {
+            body::discard(&mut body).await;
+        }
+        let mut response = match served {
             Ok(response) => response,
             Err(failure) => {
                 self.count(&failure);
@@ -56,7 +60,7 @@ impl<R: Room> Boundary<R> {
         response
     }
 
-    async fn serve(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Failure> {
+    async fn serve(&self, head: &Parts, body: &mut Incoming) -> Result<Response<Body>, Failure> {
         self.browsers.check(head)?;
         if let Some(response) = self.browsers.preflight(head) {
             return Ok(response);

@@ -101,7 +101,7 @@ struct Management {
 }
 
 impl Room for Management {
-    async fn serve(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Failure> {
+    async fn serve(&self, head: &Parts, body: &mut Incoming) -> Result<Response<Body>, Failure> {
         if is_grpc(&head.headers) {
             return self.health(head, body).await;
         }
@@ -155,7 +155,7 @@ impl Management {
         Ok(response)
     }
 
-    async fn health(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Failure> {
+    async fn health(&self, head: &Parts, body: &mut Incoming) -> Result<Response<Body>, Failure> {
         if head.version < Version::HTTP_2 {
             return Err(Failure::WrongVersion);
         }

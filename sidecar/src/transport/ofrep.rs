@@ -71,7 +71,7 @@ enum Target {
 }
 
 impl Room for Ofrep {
-    async fn serve(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Failure> {
+    async fn serve(&self, head: &Parts, body: &mut Incoming) -> Result<Response<Body>, Failure> {
         let target = target(head.uri.path())?;
         if head.method != Method::POST {
             return Err(Failure::WrongMethod);

@@ -84,7 +84,7 @@ enum Procedure {
 }
 
 impl Room for Rpc {
-    async fn serve(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Failure> {
+    async fn serve(&self, head: &Parts, body: &mut Incoming) -> Result<Response<Body>, Failure> {
         let (generation, procedure) = route(head.uri.path()).ok_or(Failure::UnknownRoute)?;
         let protocol = admit(head, procedure)?;
         let message = protocol.message(body::read(body, &self.limits).await?)?;

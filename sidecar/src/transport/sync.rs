@@ -90,7 +90,7 @@ struct Sync {
 }
 
 impl Room for Sync {
-    async fn serve(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Failure> {
+    async fn serve(&self, head: &Parts, body: &mut Incoming) -> Result<Response<Body>, Failure> {
         match (is_grpc(&head.headers), head.version < Version::HTTP_2) {
             (true, true) => return Err(Failure::WrongVersion),
             (true, false) => {}

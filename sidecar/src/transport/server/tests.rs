@@ -25,7 +25,7 @@ struct Desk {
 }
 
 impl Room for Desk {
-    async fn serve(&self, head: &Parts, _: Incoming) -> Result<Response<Body>, Failure> {
+    async fn serve(&self, head: &Parts, _: &mut Incoming) -> Result<Response<Body>, Failure> {
         match head.uri.path() {
             "/slow" => {
                 self.entered.notify_one();
