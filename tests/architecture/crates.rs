@@ -19,7 +19,10 @@ const KNOWS: [(&str, &[&str]); 8] = [
         "outrigger-tests",
         &["outrigger-flags", "outrigger-proto", "outrigger-decision", "outrigger-sdk"],
     ),
-    ("outrigger-benches", &["outrigger-flags", "outrigger-decision", "outrigger-sdk"]),
+    (
+        "outrigger-benches",
+        &["outrigger-flags", "outrigger-proto", "outrigger-decision", "outrigger-sdk"],
+    ),
 ];
 
 /// All that the flag engine may depend on.

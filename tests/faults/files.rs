@@ -184,9 +184,7 @@ fn a13_a_broken_flag_in_a_file_is_isolated_and_reported() {
     document::rename_into_place(&path, &both(2, wrong));
     sidecar.wait_for_value("good", 2);
     assert_eq!(sidecar.value("bad"), "before");
-    eventually("the log names it", || {
-        sidecar.log().contains("default-variant-unknown").then_some(())
-    });
+    sidecar.wait_for_log("default-variant-unknown");
     sidecar.assert_unharmed();
 }
 

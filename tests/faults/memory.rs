@@ -55,7 +55,7 @@ fn a5_a_restart_without_the_source_serves_the_last_known_good_flags_and_says_how
     let said = sidecar.readiness();
     assert!(said.contains("last-known-good") && said.contains("no such file"), "{said}");
     assert!(said.contains("written"), "{said}");
-    assert!(sidecar.log().contains("s ago"), "{}", sidecar.log());
+    sidecar.wait_for_log("s ago");
 
     fs::write(&home.flags, document::answer(3)).expect("writable");
     sidecar.wait_for_value("answer", 3);
@@ -99,7 +99,7 @@ fn a22_a_damaged_memory_is_never_served_and_never_in_the_way() {
         // With the source the damage does not matter.
         let sidecar = home.start().expect();
         assert_eq!(sidecar.value("answer"), 1);
-        assert!(sidecar.log().contains("last known good ignored"), "{}", sidecar.log());
+        sidecar.wait_for_log("last known good ignored");
         sidecar.kill();
 
         // Without it there is nothing that could be trusted.

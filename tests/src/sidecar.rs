@@ -243,6 +243,14 @@ impl Sidecar {
         eventually(text, || Some(self.readiness()).filter(|said| said.contains(text))).0
     }
 
+    /// Waits until standard error says this.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub fn wait_for_log(&self, text: &str) {
+        eventually(text, || self.log().contains(text).then_some(()));
+    }
+
     /// A metric, by its name with labels as in the scrape; 0 if it is not there.
     pub fn metric(&self, name: &str) -> f64 {
         let scrape = self.management("/metrics").text();

@@ -63,9 +63,9 @@ const TABLE: [Row; 36] = [
     (Door::Management, "GET", "/readyz", "", b"", 200, "ready"),
     (Door::Management, "GET", "/metrics", "", b"", 200, "outrigger_flags 1"),
     (Door::Management, "POST", "/healthz", "", b"", 405, "method"),
-    (Door::Management, "GET", "/no-such", "", b"", 404, "no such"),
+    (Door::Management, "GET", "/no-such", "", b"", 404, "nothing"),
     (Door::Sync, "POST", "/flagd.sync.v1.FlagSyncService/FetchAllFlags", JSON, b"{}", 415, "content type"),
-    (Door::Sync, "GET", "/", "", b"", 404, "no such"),
+    (Door::Sync, "GET", "/", "", b"", 404, "nothing"),
 ];
 
 fn ask(sidecar: &Sidecar, (door, method, path, content_type, body, _, _): Row) -> Reply {

@@ -139,6 +139,35 @@ fn c4_a_flood_of_malformed_streams_ends_its_connection_only() {
 }
 
 #[test]
+fn c4_refusals_that_come_before_the_body_do_not_add_up_against_an_honest_client() {
+    const REFUSALS: u32 = 500;
+    let (_home, mut sidecar) = own();
+    let doors = [
+        (sidecar.rpc, "/flagd.evaluation.v1.Service/NoSuch"),
+        (sidecar.sync, "/flagd.sync.v1.FlagSyncService/NoSuch"),
+        (sidecar.ofrep, "/no-such"),
+        (sidecar.management, "/grpc.health.v1.Health/NoSuch"),
+    ];
+    for (address, path) in doors {
+        let mut connection = Http2::open(address).expect("reachable");
+        for i in 0..REFUSALS {
+            let stream = 2 * i + 1;
+            connection.send(HEADERS, END_HEADERS, stream, &post(path, &GRPC)).expect("open");
+            connection.send(DATA, END_STREAM, stream, &grpc_message(&[0; 64])).expect("open");
+            let answer = loop {
+                let frame = connection.read().expect("open");
+                assert_ne!(frame.kind, GOAWAY, "{path}: the end of {i} requests: {frame:?}");
+                if frame.kind == HEADERS && frame.stream == stream {
+                    break frame;
+                }
+            };
+            assert!(!answer.payload.is_empty());
+        }
+    }
+    sidecar.assert_unharmed();
+}
+
+#[test]
 fn c5_a_flood_of_continuations_ends_its_connection_only() {
     let (_home, mut sidecar) = own();
     let mut connection = Http2::open(sidecar.rpc).expect("reachable");

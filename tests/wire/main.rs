@@ -3,6 +3,7 @@
 
 mod answers;
 mod campaign;
+mod cases;
 mod frames;
 mod generate;
 mod judge;
