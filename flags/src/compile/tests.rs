@@ -1,3 +1,5 @@
+//! Documents, right and wrong, and what is said about them.
+
 use std::sync::Arc;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! How layers compose, and what changed between two snapshots.
+
 use super::*;
 use crate::bucket::Generation;
 use crate::compile::{Format, LoadOptions, load};

@@ -1,3 +1,5 @@
+//! Both command lines, the environment and the file, and every problem at once.
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! What the loader publishes, keeps and reports as sources come and go.
+
 use outrigger_flags::{Selector, Snapshot, SnapshotReader, SnapshotStore, UnixSeconds};
 
 use super::*;

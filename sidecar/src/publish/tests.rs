@@ -1,3 +1,5 @@
+//! Changes in order, announced once each, and none of them lost.
+
 use outrigger_flags::{
     Format, Generation, LoadOptions, Selector, SnapshotReader, SnapshotStore, SourceName, load,
 };

@@ -1,3 +1,5 @@
+//! What a file source reports about real files and directories.
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
