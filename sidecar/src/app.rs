@@ -16,7 +16,6 @@ mod rooms;
 mod state;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,12 +128,12 @@ async fn live(
     metrics.started(clock.now());
 
     let listeners = Listeners::bind(&config, workers).await?;
-    let addresses = listeners.addresses.clone();
+    let Listeners { management, evaluation, addresses, sockets } = listeners;
     let (readiness, shutdown) = (Readiness::new(), Shutdown::default());
     let mut flags =
         Flags::start(&config, state.as_ref(), publishing, clock, Arc::clone(&metrics), &shutdown)?;
     let mut rooms = Rooms::new(&config, workers, metrics, readiness.clone(), shutdown.clone());
-    rooms.open_management(listeners.management, flags.status());
+    rooms.open_management(management, flags.status());
     let revision = tokio::select! {
         revision = flags.first_published() => revision?,
         signal = termination.received() => {
@@ -142,7 +141,7 @@ async fn live(
             return Ok(());
         }
     };
-    rooms.open(listeners.evaluation, &flags);
+    rooms.open(evaluation, &flags);
     readiness.set(true);
     tracing::info!(%revision, "ready");
     let state = state.as_ref().map(StateDirectory::path);
@@ -164,14 +163,7 @@ async fn live(
     }
     shutdown.stop.cancel();
     flags.finish().await;
-    remove_sockets(&addresses.sockets);
+    drop(sockets);
     tracing::info!("ended");
     outcome
-}
-
-fn remove_sockets(sockets: &[PathBuf]) {
-    for socket in sockets {
-        // Left behind, it is cleared away by the next start.
-        let _ = std::fs::remove_file(socket);
-    }
 }

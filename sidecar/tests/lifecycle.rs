@@ -278,4 +278,9 @@ fn a_unix_socket_is_made_and_cleared_away() {
     std::os::unix::net::UnixStream::connect(&socket).unwrap();
     assert_eq!(sidecar.end("-TERM").code(), Some(0));
     assert!(!socket.exists());
+
+    let without_flags = ["serve", "--flags", "missing.json", "--socket-path", "rpc.sock"];
+    let (code, errors) = outcome(home.path(), &[&without_flags, &FREE_PORTS[..]].concat());
+    assert_eq!(code, 78, "{errors}");
+    assert!(!socket.exists(), "a start that fails leaves nothing behind");
 }

@@ -31,7 +31,7 @@ fn banner(
     snapshot: &Snapshot,
     state: Option<&Path>,
 ) -> String {
-    let Addresses { rpc, sync, ofrep, management, .. } = addresses;
+    let Addresses { rpc, sync, ofrep, management } = addresses;
     let state = match state {
         Some(path) => format!("in {}", path.display()),
         None => "in memory only (no --state-dir): nothing survives a restart".to_owned(),
@@ -68,7 +68,7 @@ fn flags(snapshot: &Snapshot) -> String {
 
 /// Under flagd's command line it matters who can get in.
 fn reach(addresses: &Addresses) -> String {
-    let Addresses { rpc, sync, ofrep, management, .. } = addresses;
+    let Addresses { rpc, sync, ofrep, management } = addresses;
     let all = [("rpc", rpc), ("sync", sync), ("ofrep", ofrep), ("manage", management)];
     let is_open = |address: &Address| match address {
         Address::Tcp(address) => !address.ip().is_loopback(),
@@ -148,7 +148,6 @@ mod tests {
             sync: tcp("127.0.0.1:1"),
             ofrep: tcp("[::1]:2"),
             management: tcp("127.0.0.1:3"),
-            sockets: Vec::new(),
         };
         assert_eq!(reach(&addresses), "this host only");
         addresses.management = tcp("[::]:3");

@@ -18,6 +18,20 @@ pub(super) struct Listeners {
     pub(super) management: Listener,
     pub(super) evaluation: EvaluationListeners,
     pub(super) addresses: Addresses,
+    pub(super) sockets: Sockets,
+}
+
+/// The Unix sockets that were made. Dropping it removes them, however the process comes to its end;
+/// those that a killed process leaves behind are cleared away by the next start.
+#[derive(Debug, Default)]
+pub(super) struct Sockets(Vec<PathBuf>);
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        for socket in &self.0 {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
 }
 
 /// The listeners that serve flags.
@@ -34,8 +48,6 @@ pub(super) struct Addresses {
     pub(super) sync: Address,
     pub(super) ofrep: Address,
     pub(super) management: Address,
-    /// The Unix sockets among them.
-    pub(super) sockets: Vec<PathBuf>,
 }
 
 /// Where one listener is.
@@ -80,24 +92,25 @@ pub enum BindError {
 impl Listeners {
     /// Binds every listener. Those that serve flags belong to the runtime of `workers`.
     pub(super) async fn bind(config: &Config, workers: &Handle) -> Result<Self, BindError> {
-        let (management, management_address) = bind(config.management.clone()).await?;
-        let (rpc, rpc_address) = bind_on(workers, &config.rpc).await?;
-        let (sync, sync_address) = bind_on(workers, &config.sync).await?;
-        let (ofrep, ofrep_address) = bind_on(workers, &config.ofrep).await?;
-        let sockets = [&rpc_address, &sync_address];
-        let sockets = sockets.into_iter().filter_map(|address| match address {
-            Address::Unix(path) => Some(path.clone()),
-            Address::Tcp(_) => None,
-        });
+        let mut sockets = Sockets::default();
+        let mut made = |(listener, address): (Listener, Address)| {
+            if let Address::Unix(path) = &address {
+                sockets.0.push(path.clone());
+            }
+            (listener, address)
+        };
+        let (management, management_address) = made(bind(config.management.clone()).await?);
+        let (rpc, rpc_address) = made(bind_on(workers, &config.rpc).await?);
+        let (sync, sync_address) = made(bind_on(workers, &config.sync).await?);
+        let (ofrep, ofrep_address) = made(bind_on(workers, &config.ofrep).await?);
         let addresses = Addresses {
-            sockets: sockets.collect(),
             rpc: rpc_address,
             sync: sync_address,
             ofrep: ofrep_address,
             management: management_address,
         };
         let evaluation = EvaluationListeners { rpc, sync, ofrep };
-        Ok(Self { management, evaluation, addresses })
+        Ok(Self { management, evaluation, addresses, sockets })
     }
 }
 
