@@ -3,9 +3,9 @@
 //! `cargo bench -p outrigger-benches --bench reload [-- --json]`
 //!
 //! The writer compiles another edition of the document, composes, publishes and drops what no
-//! reader holds; with 1,000 flags each millisecond, with 100,000 as fast as it can. The reader
-//! evaluates and times each evaluation, two readings of the clock included. `clock` is a reader
-//! that only reads the clock: what a busy machine does to anyone.
+//! reader holds: of 1,000 flags at most once a millisecond, of 100,000 as fast as it can. The
+//! reader evaluates and times each evaluation, two readings of the clock included. `clock` is a
+//! reader that only reads the clock: what a busy machine does to anyone.
 //!
 //! A reader must neither allocate nor free anything: then it never drops a snapshot either.
 
@@ -52,7 +52,7 @@ struct Writing {
 
 const WRITINGS: [Writing; 3] = [
     Writing { name: "none", flags: 1_000, every: None },
-    Writing { name: "1,000 flags each ms", flags: 1_000, every: Some(Duration::from_millis(1)) },
+    Writing { name: "1,000 flags", flags: 1_000, every: Some(Duration::from_millis(1)) },
     Writing { name: "100,000 flags", flags: 100_000, every: Some(Duration::ZERO) },
 ];
 
