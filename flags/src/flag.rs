@@ -128,7 +128,8 @@ impl Flag {
     ///
     /// # Errors
     /// [`ErrorCode::ParseError`] if the rule cannot be evaluated, [`ErrorCode::General`] if it
-    /// returns something that names no variant, or takes more steps than an evaluation may.
+    /// returns something that names no variant, or takes more steps than an evaluation may,
+    /// [`ErrorCode::TypeMismatch`] if the variant's value is null, which is of no flag's type.
     #[inline]
     pub fn resolve<'a>(
         &'a self,
@@ -144,7 +145,7 @@ impl Flag {
                 ..
             }) => {
                 let variant = variants.get(*default);
-                Ok(self.resolution(variant, Reason::Static, Assignment::Static))
+                self.resolution(variant, Reason::Static, Assignment::Static)
             }
             _ => self.resolve_observed(context, now, Unobserved).0,
         }
@@ -160,14 +161,11 @@ impl Flag {
     ) -> (Result<Resolution<'a>, ResolutionError>, O) {
         let Some(body) = &self.body else { return (Err(ResolutionError::broken()), observer) };
         if !body.is_enabled {
-            return (Ok(self.resolution(None, Reason::Disabled, Assignment::Static)), observer);
+            return (self.resolution(None, Reason::Disabled, Assignment::Static), observer);
         }
         let Some(rule) = &body.targeting else {
             let reason = if body.default.is_some() { Reason::Static } else { Reason::Default };
-            return (
-                Ok(self.resolution(self.default_variant(), reason, Assignment::Static)),
-                observer,
-            );
+            return (self.resolution(self.default_variant(), reason, Assignment::Static), observer);
         };
         let mut walk = Walk::new(Subject { flag: self, context, now }, observer);
         let outcome = walk.run(rule);
@@ -185,8 +183,7 @@ impl Flag {
         let operand = outcome?;
         let name: Cow<'_, str> = match operand.value() {
             Some(Value::Null) => {
-                let default = self.default_variant();
-                return Ok(self.resolution(default, Reason::Default, assignment));
+                return self.resolution(self.default_variant(), Reason::Default, assignment);
             }
             Some(Value::String(name)) => Cow::Borrowed(name),
             Some(Value::Bool(value)) => Cow::Borrowed(if *value { "true" } else { "false" }),
@@ -199,7 +196,7 @@ impl Flag {
             }
         };
         match body.variants.iter().find(|variant| *variant.name == *name) {
-            Some(variant) => Ok(self.resolution(Some(variant), Reason::TargetingMatch, assignment)),
+            Some(variant) => self.resolution(Some(variant), Reason::TargetingMatch, assignment),
             None => Err(ResolutionError::no_variant(&format!("{name:?}"))),
         }
     }
@@ -210,14 +207,13 @@ impl Flag {
         variant: Option<&'a Variant>,
         reason: Reason,
         assignment: Assignment,
-    ) -> Resolution<'a> {
-        Resolution {
-            value: variant.map(|variant| &variant.value),
-            variant: variant.map(|variant| &*variant.name),
-            reason,
-            assignment,
-            flag: self,
+    ) -> Result<Resolution<'a>, ResolutionError> {
+        let value = variant.map(|variant| &variant.value);
+        if let Some(Value::Null) = value {
+            return Err(ResolutionError::null());
         }
+        let variant = variant.map(|variant| &*variant.name);
+        Ok(Resolution { value, variant, reason, assignment, flag: self })
     }
 }
 
@@ -298,6 +294,12 @@ impl ResolutionError {
     const fn broken() -> Self {
         let message = Cow::Borrowed("the flag has never had a definition that can be evaluated");
         Self { code: ErrorCode::ParseError, message }
+    }
+
+    #[cold]
+    const fn null() -> Self {
+        let message = Cow::Borrowed("the variant's value is null");
+        Self { code: ErrorCode::TypeMismatch, message }
     }
 
     const fn not_a_number() -> Self {

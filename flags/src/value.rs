@@ -186,6 +186,15 @@ impl Object {
         let kept = self.0.iter().filter(|(name, _)| upper.get(name).is_none());
         kept.chain(upper.0.iter()).cloned().collect()
     }
+
+    /// This object without the members that are null.
+    #[must_use]
+    pub(crate) fn without_nulls(self) -> Self {
+        if self.iter().all(|(_, value)| *value != Value::Null) {
+            return self;
+        }
+        self.into_iter().filter(|(_, value)| *value != Value::Null).collect()
+    }
 }
 
 impl FromIterator<(Box<str>, Value)> for Object {

@@ -78,6 +78,7 @@ impl<'t> FlagCompiler<'_, 't, '_> {
             true => metadata,
             false => self.set_metadata.overlaid_with(&metadata),
         };
+        let metadata = metadata.without_nulls();
         let set = non_empty(metadata.get(FLAG_SET_ID).and_then(Value::as_str)).map(FlagSetId::new);
         let previous = self.previous.get(&(set.as_ref().map(FlagSetId::as_str), key.text)).copied();
 
@@ -307,8 +308,9 @@ impl Flag {
     }
 }
 
-/// The members of a metadata object that may be served. Nulls are left out, as in flagd; lists and
-/// objects are reported, because strict clients refuse a whole payload for one.
+/// The members of a metadata object that may be served. A list or an object is reported, because
+/// strict clients refuse a whole payload for one, and counts as null. A null is not served; a flag's
+/// own also hides what its document says under that name, as in flagd.
 pub(crate) fn read_metadata(
     node: Option<Node<'_>>,
     flag: Option<&str>,
@@ -333,11 +335,12 @@ pub(crate) fn read_metadata(
             Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => {
                 kept.push((Box::from(name.text), value.to_value()));
             }
-            Kind::Null => {}
+            Kind::Null => kept.push((Box::from(name.text), Value::Null)),
             _ => {
                 let found = value.kind_name();
                 let message = format!("the metadata {:?} is {found}, and is left out", name.text);
                 report.add(Code::MetadataValueInvalid, name.index, flag, message, None);
+                kept.push((Box::from(name.text), Value::Null));
             }
         }
     }
@@ -349,15 +352,16 @@ pub(crate) fn set_of<'m>(flag: Node<'m>, set_metadata: &'m Object) -> Option<&'m
     let own = || match flag.kind() {
         Kind::Object(mut members) => {
             match members.find(|(name, _)| name.text == "metadata")?.1.kind() {
-                Kind::Object(mut metadata) => {
-                    metadata.find(|(name, _)| name.text == FLAG_SET_ID)?.1.as_text()
-                }
+                Kind::Object(mut metadata) => metadata.find(|(name, _)| name.text == FLAG_SET_ID),
                 _ => None,
             }
         }
         _ => None,
     };
-    non_empty(own().or_else(|| set_metadata.get(FLAG_SET_ID).and_then(Value::as_str)))
+    non_empty(match own() {
+        Some((_, set)) => set.as_text(),
+        None => set_metadata.get(FLAG_SET_ID).and_then(Value::as_str),
+    })
 }
 
 fn non_empty(text: Option<&str>) -> Option<&str> {

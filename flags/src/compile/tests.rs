@@ -287,8 +287,8 @@ fn what_nests_too_deeply_is_isolated() {
 #[test]
 fn metadata_of_the_set_lies_below_the_flag_s_own() {
     let loaded = json(&format!(
-        r#"{{"flags":{{"f":{{{GOOD},"metadata":{{"owner":"me","gone":null}}}}}},
-            "metadata":{{"owner":"us","flagSetId":"s","version":"1"}}}}"#
+        r#"{{"flags":{{"f":{{{GOOD},"metadata":{{"owner":"me","gone":null,"unset":null,"odd":[1]}}}}}},
+            "metadata":{{"owner":"us","flagSetId":"s","version":"1","unset":1,"odd":1,"none":null}}}}"#
     ));
     let flag = &loaded.layer.flags()[0];
     let metadata = crate::Value::Object(flag.metadata().clone()).to_string();
@@ -297,6 +297,22 @@ fn metadata_of_the_set_lies_below_the_flag_s_own() {
     let nameless =
         json(&format!(r#"{{"flags":{{"f":{{{GOOD}}}}},"metadata":{{"flagSetId":""}}}}"#));
     assert_eq!(nameless.layer.flags()[0].set(), None);
+    // A flag leaves the set of its document by saying so.
+    let leaving = json(&format!(
+        r#"{{"flags":{{"f":{{{GOOD},"metadata":{{"flagSetId":null}}}}}},"metadata":{{"flagSetId":"s"}}}}"#
+    ));
+    assert_eq!(leaving.layer.flags()[0].set(), None);
+}
+
+#[test]
+fn a_variant_of_null_is_of_no_type() {
+    let members = r#""state":"ENABLED","variants":{"on":true,"n":null},"defaultVariant":"n""#;
+    let mismatch = Err(ErrorCode::TypeMismatch);
+    assert_eq!(variant_of(&json(&one(members)), "f"), mismatch);
+    let targeted = |rule: &str| json(&one(&format!("{members},\"targeting\":{rule}")));
+    assert_eq!(variant_of(&targeted("null"), "f"), mismatch);
+    assert_eq!(variant_of(&targeted("\"n\""), "f"), mismatch);
+    assert_eq!(variant_of(&targeted("\"on\""), "f"), Ok(Some("on".to_owned())));
 }
 
 #[test]
