@@ -286,7 +286,13 @@ impl<'a, O: Observer> Walk<'a, O> {
     ) -> Result<Result<Vec<Operand<'a>>, Operand<'a>>, Fault> {
         match operands {
             Operands::Many(rules) => self.eval_all(rules, scope).map(Ok),
-            Operands::One(rule) => Ok(self.eval(rule, scope)?.into_items().map(Iterator::collect)),
+            Operands::One(rule) => match self.eval(rule, scope)?.into_items() {
+                Ok(items) => {
+                    self.burn(items.size_hint().0 / 4)?;
+                    Ok(Ok(items.collect()))
+                }
+                Err(scalar) => Ok(Err(scalar)),
+            },
         }
     }
 

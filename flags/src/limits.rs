@@ -22,7 +22,8 @@ pub const FLAG_BYTES_MAX: usize = 1 << 20;
 pub const FLAG_KEY_BYTES_MAX: usize = 256;
 /// Longest chain of `$ref`s.
 pub const REFERENCE_DEPTH_MAX: usize = 32;
-/// Steps one evaluation may take; a step is a rule node visited or 64 bytes of text handled.
+/// Steps one evaluation may take. A step is a rule node visited, 64 bytes of text read or written, 16
+/// members of an object searched, or 4 items of a list passed over: about 0.1 µs each.
 pub const FUEL_STEPS: u32 = 100_000;
 /// Largest value one evaluation may build, bytes of text.
 pub const BUILT_TEXT_BYTES_MAX: usize = 1 << 20;

@@ -145,6 +145,16 @@ impl<'a> Operand<'a> {
         }
     }
 
+    /// What reading this as a text costs in fuel: a step for each 64 bytes.
+    pub(crate) fn text_cost(&self) -> usize {
+        self.as_str().map_or(0, |text| text.len() / 64)
+    }
+
+    /// What looking for a member of this costs in fuel: a step for each 16 members.
+    pub(crate) fn step_cost(&self) -> usize {
+        self.as_object().map_or(0, |object| object.len() / 16)
+    }
+
     /// What copying this costs in fuel: a step for each value and for each 64 bytes of text.
     pub(crate) fn copy_cost(&self) -> usize {
         match self {

@@ -29,6 +29,11 @@ impl<'a, O: Observer> Walk<'a, O> {
             operator,
             Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual
         );
+        for pair in items.windows(2).take(2) {
+            if let [a, b] = pair {
+                self.burn(cost(a.value(), b.value()))?;
+            }
+        }
         Ok(Operand::bool(match items.as_slice() {
             // Three operands ask whether the second lies between the others.
             [a, b, c] if is_order => {
@@ -95,8 +100,13 @@ fn number_of(value: Option<&Value>) -> f64 {
     }
 }
 
-/// What comparing costs in fuel, beyond the step for the operator.
+/// What comparing costs in fuel, beyond the step for the operator: two texts are read as far as the
+/// shorter one goes, and a text that has to be a number to its end.
 pub(super) fn cost(a: Option<&Value>, b: Option<&Value>) -> usize {
-    let bytes = |value: Option<&Value>| value.and_then(Value::as_str).map_or(0, str::len);
-    bytes(a).min(bytes(b)) / 64
+    let bytes = match (a, b) {
+        (Some(Value::String(a)), Some(Value::String(b))) => a.len().min(b.len()),
+        (Some(Value::String(text)), _) | (_, Some(Value::String(text))) => text.len(),
+        _ => 0,
+    };
+    bytes / 64
 }

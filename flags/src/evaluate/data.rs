@@ -99,7 +99,10 @@ impl<'a, O: Observer> Walk<'a, O> {
                 let context = self.subject.context;
                 context.get_precomputed(first.fingerprint, &first.name).map(Operand::Borrowed)
             }
-            Data::Element(element) => element.step(first),
+            Data::Element(element) => {
+                self.burn(element.step_cost())?;
+                element.step(first)
+            }
             Data::Reduction { current, accumulator, kind } => match &*first.name {
                 "current" => Some(current.clone()),
                 "accumulator" => Some(accumulator.clone()),
@@ -107,7 +110,12 @@ impl<'a, O: Observer> Walk<'a, O> {
                 _ => None,
             },
         };
-        let found = rest.iter().try_fold(start, |at, segment| Some(at?.step(segment))).flatten();
+        let mut found = start;
+        for segment in rest {
+            let Some(at) = found else { break };
+            self.burn(at.step_cost())?;
+            found = at.step(segment);
+        }
         let found = found.filter(|value| !value.is_null()).unwrap_or(default);
         self.burn(found.copy_cost() - 1)?;
         Ok(found)

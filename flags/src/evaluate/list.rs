@@ -3,7 +3,6 @@
 //! The quirks are flagd's: `filter`, `some` and `none` let a `var` see the data around the loop
 //! before the element; `all`, `map` and `reduce` do not.
 
-use super::number::number;
 use super::{Data, Fault, Observer, Outcome, Scope, Walk};
 use crate::operand::{Items, Operand};
 use crate::rule::{Operands, Operator, Rule};
@@ -146,7 +145,7 @@ impl<'a, O: Observer> Walk<'a, O> {
             // The accumulator keeps the type it started with.
             accumulator = match kind {
                 "bool" => Operand::bool(result.is_true()),
-                "number" => Operand::number(number(OP, &result)?),
+                "number" => Operand::number(self.number(OP, &result)?),
                 _ => {
                     let text = result.to_text().ok_or_else(|| Fault::operand(OP, "a text"))?;
                     self.burn_text(text.len())?;
@@ -197,11 +196,37 @@ impl<'a, O: Observer> Walk<'a, O> {
     ) -> Result<bool, Fault> {
         self.burn(items.size_hint().0 / 4)?;
         for item in items {
-            if is_member(needle, item)? {
+            if self.is_member(needle, item)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether an item of a list is what is looked for: a number converts the item, anything else has
+    /// to be the same.
+    #[inline]
+    fn is_member(&mut self, needle: &Operand<'_>, item: Operand<'_>) -> Result<bool, Fault> {
+        const OP: Operator = Operator::In;
+        // The usual case.
+        if let (Some(needle), Some(item)) = (needle.as_str(), item.as_str()) {
+            return Ok(needle == item);
+        }
+        let item = match item.into_items() {
+            Ok(mut range) => {
+                let (Some(from), Some(to)) = (range.next(), range.next()) else {
+                    return Err(Fault::operand(OP, "two ends for a range"));
+                };
+                // The upper end is looked at only if the lower one holds.
+                let value = self.number(OP, needle)?;
+                return Ok(self.number(OP, &from)? <= value && value <= self.number(OP, &to)?);
+            }
+            Err(item) => item,
+        };
+        match needle.as_number() {
+            Some(wanted) => Ok(self.number(OP, &item)? == wanted.as_f64()),
+            None => Ok(same(needle, &item)),
+        }
     }
 
     pub(super) fn merge(&mut self, operands: &'a Operands, scope: &Scope<'a, '_>) -> Outcome<'a> {
@@ -245,7 +270,7 @@ impl<'a, O: Observer> Walk<'a, O> {
         let (Some(wanted), Some(names)) = (items.next(), items.next()) else {
             return Err(Fault::operand(OP, "a number and names"));
         };
-        let wanted = number(OP, &wanted)?.trunc();
+        let wanted = self.number(OP, &wanted)?.trunc();
         let names = names.into_items().map_err(|_| Fault::operand(OP, "a list of names"))?;
         let (absent, present) = self.absent(names.collect(), scope)?;
         let enough = u32::try_from(present).is_ok_and(|present| f64::from(present) >= wanted);
@@ -303,32 +328,6 @@ impl<'a, O: Observer> Walk<'a, O> {
             Operator::ContainsAny => found.any(|found| found),
             _ => !found.any(|found| found),
         }))
-    }
-}
-
-/// Whether an item of a list is what is looked for: a number converts the item, anything else has
-/// to be the same.
-#[inline]
-fn is_member(needle: &Operand<'_>, item: Operand<'_>) -> Result<bool, Fault> {
-    const OP: Operator = Operator::In;
-    // The usual case.
-    if let (Some(needle), Some(item)) = (needle.as_str(), item.as_str()) {
-        return Ok(needle == item);
-    }
-    let item = match item.into_items() {
-        Ok(mut range) => {
-            let (Some(from), Some(to)) = (range.next(), range.next()) else {
-                return Err(Fault::operand(OP, "two ends for a range"));
-            };
-            // The upper end is looked at only if the lower one holds.
-            let value = number(OP, needle)?;
-            return Ok(number(OP, &from)? <= value && value <= number(OP, &to)?);
-        }
-        Err(item) => item,
-    };
-    match needle.as_number() {
-        Some(wanted) => Ok(number(OP, &item)? == wanted.as_f64()),
-        None => Ok(same(needle, &item)),
     }
 }
 

@@ -20,15 +20,25 @@ impl<'a, O: Observer> Walk<'a, O> {
                     _ => items.len(),
                 };
                 let items = items.iter().take(read);
-                items.map(|item| number(operator, item)).collect::<Result<_, _>>()?
+                items.map(|item| self.number(operator, item)).collect::<Result<_, _>>()?
             }
             // A lone operand may stand without its array.
             Err(scalar) if matches!(operator, Operator::Add | Operator::Absolute) => {
-                vec![number(operator, &scalar)?]
+                vec![self.number(operator, &scalar)?]
             }
             Err(_) => return Err(Fault::operand(operator, "a list of operands")),
         };
         calculate(operator, &numbers)
+    }
+
+    /// The number that arithmetic reads an operand as.
+    pub(super) fn number(
+        &mut self,
+        operator: Operator,
+        operand: &Operand<'_>,
+    ) -> Result<f64, Fault> {
+        self.burn(operand.text_cost())?;
+        operand.to_arithmetic().ok_or_else(|| Fault::operand(operator, "numbers"))
     }
 }
 
@@ -55,8 +65,4 @@ fn calculate<'a>(operator: Operator, numbers: &[f64]) -> Outcome<'a> {
         _ => return Err(too_few()),
     };
     Ok(Operand::number(result))
-}
-
-pub(super) fn number(operator: Operator, operand: &Operand<'_>) -> Result<f64, Fault> {
-    operand.to_arithmetic().ok_or_else(|| Fault::operand(operator, "numbers"))
 }

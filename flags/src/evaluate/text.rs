@@ -1,6 +1,5 @@
 //! Texts and versions.
 
-use super::number::number;
 use super::{Fault, Observer, Outcome, Scope, Walk};
 use crate::coerce::version_text_of_number;
 use crate::operand::Operand;
@@ -48,14 +47,14 @@ impl<'a, O: Observer> Walk<'a, O> {
         };
         let text = text.to_text().ok_or_else(|| Fault::operand(OP, "a text"))?;
         self.burn_text(text.len())?;
-        let start = number(OP, start)? as i64;
+        let start = self.number(OP, start)? as i64;
         let characters = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         let from = if start < 0 { characters.saturating_add(start) } else { start };
         if !(0..=characters).contains(&from) {
             return Ok(Operand::text(text.into_owned()));
         }
         let to = match items.as_slice() {
-            [_, _, length] => match number(OP, length)? as i64 {
+            [_, _, length] => match self.number(OP, length)? as i64 {
                 length if length < 0 => characters.saturating_add(length),
                 length => from.saturating_add(length).min(characters),
             },
@@ -105,7 +104,8 @@ impl<'a, O: Observer> Walk<'a, O> {
         let (Some(version), Some(operator), Some(target)) = texts else {
             return Ok(Operand::NULL);
         };
-        self.burn_text(version.len().max(target.len()))?;
+        // Versions are short; reading one goes by single characters.
+        self.burn((version.len() + target.len()) / 16)?;
         let result = match (Version::parse(&version), Version::parse(&target)) {
             (Some(version), Some(target)) => satisfies(&version, operator, &target),
             _ => None,
