@@ -252,10 +252,10 @@ impl<'t> Iterator for Members<'t> {
 }
 
 impl<'t> Members<'t> {
-    /// The only member, if there is exactly one.
+    /// The only member, if there is exactly one. Written several times, the last one counts.
     pub(crate) fn only(mut self) -> Option<(Name<'t>, Node<'t>)> {
         let first = self.next()?;
-        self.next().is_none().then_some(first)
+        self.try_fold(first, |last, next| (last.0.text == next.0.text).then_some(next))
     }
 }
 

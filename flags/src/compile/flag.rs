@@ -194,7 +194,7 @@ impl<'t> FlagCompiler<'_, 't, '_> {
         flag: Node<'t>,
         variants: Option<Node<'t>>,
     ) -> Option<Vec<(Name<'t>, Node<'t>)>> {
-        let members: Vec<_> = match variants.map(Node::kind) {
+        let mut members: Vec<_> = match variants.map(Node::kind) {
             Some(Kind::Object(members)) => members.collect(),
             _ => Vec::new(),
         };
@@ -214,6 +214,11 @@ impl<'t> FlagCompiler<'_, 't, '_> {
                 let message = format!("the variant {:?} is defined twice", name.text);
                 self.error(key, Code::VariantDuplicate, name.index, message, None);
             }
+            // The last one counts, as in flagd, if the flag has no earlier definition to keep.
+            seen.clear();
+            members.reverse();
+            members.retain(|(name, _)| seen.insert(name.text));
+            members.reverse();
         }
         for (name, value) in &members {
             if value.is_cut() {

@@ -118,7 +118,7 @@ fn a_document_is_refused_for_what_concerns_all_of_it() {
         (r#"{"flags":{"a":1e999}}"#, "syntax"),
         ("[]", "document-not-object"),
         ("{}", "flags-missing"),
-        (r#"{"flags":5}"#, "flags-not-object"),
+        (r#"{"flags":5}"#, "flags-not-object"), (r#"{"flags":null}"#, "flags-not-object"),
         (r#"{"flags":{},"$evaluators":[]}"#, "evaluators-not-object"),
         (r#"{"flags":{},"metadata":"x"}"#, "set-metadata-not-object"),
     ];
@@ -135,7 +135,7 @@ fn a_document_is_refused_for_what_concerns_all_of_it() {
     let refused = load(b"{\"a\xff\":1}", Format::Json, &options(), None).unwrap_err();
     assert_eq!(refused.diagnostics()[0].code, Code::NotUtf8);
     assert_eq!(refused.diagnostics()[0].position, Some(Position { line: 1, column: 4 }));
-    assert!(json(r#"{"flags":null}"#).layer.is_empty(), "as flagd reads it");
+    assert!(json(r#"{"flags":{}}"#).layer.is_empty(), "empty if it says so");
 }
 
 #[test]
@@ -302,6 +302,18 @@ fn metadata_of_the_set_lies_below_the_flag_s_own() {
         r#"{{"flags":{{"f":{{{GOOD},"metadata":{{"flagSetId":null}}}}}},"metadata":{{"flagSetId":"s"}}}}"#
     ));
     assert_eq!(leaving.layer.flags()[0].set(), None);
+}
+
+#[test]
+fn of_what_is_written_twice_the_last_counts() {
+    let members = r#""state":"ENABLED","variants":{"on":1,"off":2,"on":3},"defaultVariant":"on""#;
+    let loaded = json(&one(members));
+    let flag = &loaded.layer.flags()[0];
+    let resolved = flag.resolve(&EvaluationContext::new(), UnixSeconds(0)).unwrap();
+    assert_eq!(resolved.as_i64(), Ok(Some(3)));
+    assert!(flag.definition().unwrap().contains(r#""variants":{"off":2,"on":3}"#));
+    let rule = r#""targeting":{"if":[true,"on"],"if":[true,"off"]}"#;
+    assert_eq!(variant_of(&json(&one(&format!("{GOOD},{rule}"))), "f"), Ok(Some("off".to_owned())));
 }
 
 #[test]
