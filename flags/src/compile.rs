@@ -249,11 +249,10 @@ impl<'t> Sections<'t> {
             }
         }
         let entries: Vec<FlagEntry<'t>> = match self.flags.kind() {
-            // flagd reads null as no flags.
-            Kind::Null => Vec::new(),
             Kind::Object(members) => members.map(|(key, node)| FlagEntry { key, node }).collect(),
             Kind::Array(items) => items.map(keyed).collect(),
             _ => {
+                // flagd reads null as no flags: a template that failed would empty the source.
                 let found = self.flags.kind_name();
                 let message = format!("\"flags\" is an object or an array, this is {found}");
                 report.document(Code::FlagsNotObject, self.flags.index(), message);

@@ -10,8 +10,8 @@ pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 pub const FLAGS_MAX: usize = 200_000;
 /// Deepest nesting of a document. serde_json's own hard stop is 128.
 pub const DEPTH_MAX: usize = 64;
-/// Most values in one document: 200,000 flags of 20 values each.
-pub const DOCUMENT_NODES_MAX: usize = 4_000_000;
+/// Most names and values in one document: 200,000 flags of 40 each.
+pub const DOCUMENT_NODES_MAX: usize = 8_000_000;
 /// Most nodes in the compiled rule of one flag, references counted once.
 pub const FLAG_NODES_MAX: usize = 50_000;
 /// Deepest nesting of a compiled rule, references followed: bounds the stack of an evaluation.

@@ -118,7 +118,8 @@ fn a_document_is_refused_for_what_concerns_all_of_it() {
         (r#"{"flags":{"a":1e999}}"#, "syntax"),
         ("[]", "document-not-object"),
         ("{}", "flags-missing"),
-        (r#"{"flags":5}"#, "flags-not-object"), (r#"{"flags":null}"#, "flags-not-object"),
+        (r#"{"flags":5}"#, "flags-not-object"),
+        (r#"{"flags":null}"#, "flags-not-object"),
         (r#"{"flags":{},"$evaluators":[]}"#, "evaluators-not-object"),
         (r#"{"flags":{},"metadata":"x"}"#, "set-metadata-not-object"),
     ];
