@@ -51,7 +51,8 @@ impl Snapshot {
 
     /// Composes layers, the one of highest priority last.
     pub fn compose(revision: Revision, layers: &[Arc<Layer>]) -> Self {
-        let all = Arc::new(View::of_layers(layers));
+        let seed = hash_seed(revision);
+        let all = Arc::new(View::of_layers(layers, seed));
         let mut by_set: HashMap<Option<&FlagSetId>, Vec<&Arc<Flag>>> = HashMap::new();
         for flag in &all.flags {
             by_set.entry(flag.set.as_ref()).or_default().push(flag);
@@ -59,7 +60,8 @@ impl Snapshot {
         let sets = if by_set.len() == 1 {
             by_set.into_keys().map(|set| (set.cloned(), Arc::clone(&all))).collect()
         } else {
-            let view = |flags: Vec<&Arc<Flag>>| View::new(flags.into_iter().cloned().collect());
+            let view =
+                |flags: Vec<&Arc<Flag>>| View::new(flags.into_iter().cloned().collect(), seed);
             by_set.into_iter().map(|(set, flags)| (set.cloned(), Arc::new(view(flags)))).collect()
         };
         let sources = match layers {
@@ -67,12 +69,19 @@ impl Snapshot {
             _ => layers
                 .iter()
                 .map(|layer| {
-                    let view = View::of_layers(std::slice::from_ref(layer));
+                    let view = View::of_layers(std::slice::from_ref(layer), seed);
                     (layer.source().clone(), Arc::new(view))
                 })
                 .collect(),
         };
-        Self { revision, layers: layers.into(), all, sets, sources, nothing: View::new(Vec::new()) }
+        Self {
+            revision,
+            layers: layers.into(),
+            all,
+            sets,
+            sources,
+            nothing: View::new(Vec::new(), seed),
+        }
     }
 
     /// Which snapshot this is.
@@ -94,6 +103,12 @@ impl Snapshot {
         };
         view.map_or(&self.nothing, |view| view)
     }
+}
+
+/// What the indexes of a snapshot hash with. It differs between snapshots, so that nobody can write a
+/// document beforehand whose keys all fall into one place.
+const fn hash_seed(revision: Revision) -> u64 {
+    revision.epoch.rotate_left(32) ^ revision.seq
 }
 
 /// A selection of the flags of a snapshot.
@@ -129,7 +144,7 @@ impl std::borrow::Borrow<str> for ByKey {
 }
 
 impl View {
-    fn of_layers(layers: &[Arc<Layer>]) -> Self {
+    fn of_layers(layers: &[Arc<Layer>], seed: u64) -> Self {
         let flags = layers.iter().rev().flat_map(|layer| layer.flags());
         let mut picked: Vec<(Arc<Flag>, usize)> =
             flags.enumerate().map(|(priority, flag)| (Arc::clone(flag), priority)).collect();
@@ -138,7 +153,7 @@ impl View {
             a.id().cmp(&b.id()).then(a_priority.cmp(b_priority))
         });
         picked.dedup_by(|(later, _), (earlier, _)| later.id() == earlier.id());
-        let mut view = Self::new(Vec::new());
+        let mut view = Self::new(Vec::new(), seed);
         view.index.reserve(picked.len());
         let mut priority_of: HashMap<&str, usize> = HashMap::new();
         let has_sets = picked.iter().any(|(flag, _)| flag.set.is_some());
@@ -158,8 +173,9 @@ impl View {
     }
 
     /// Of flags with the same key the last one is found by it.
-    fn new(flags: Vec<Arc<Flag>>) -> Self {
-        let mut index = HashSet::with_capacity_and_hasher(flags.len(), FixedState::default());
+    fn new(flags: Vec<Arc<Flag>>, seed: u64) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        let mut index = HashSet::with_capacity_and_hasher(flags.len(), hasher);
         for flag in &flags {
             index.replace(ByKey(Arc::clone(flag)));
         }

@@ -19,7 +19,20 @@ pub(super) fn start(log: Log) {
         LogFormat::Console => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    if started.is_err() {
-        tracing::debug!("logging was started before");
+    match started {
+        Ok(()) => log_panics(),
+        Err(_) => tracing::debug!("logging was started before"),
     }
+}
+
+/// A panic is caught where it happens (a request, a task); this makes it a log line like any other.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let payload = panic.payload();
+        let message = payload.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = message.unwrap_or("(no message)");
+        tracing::error!(place, message, "panic");
+    }));
 }
