@@ -129,6 +129,24 @@ const fn lowest(window: u64) -> u32 {
     window as u32
 }
 
+/// The bytes of a flag key that come before the targeting key.
+pub(crate) fn write_flag_key(generation: Generation, flag_key: &str, out: &mut impl FnMut(&[u8])) {
+    match generation {
+        Generation::V2 => out(flag_key.as_bytes()),
+        Generation::V3 => {
+            cbor_pair(out);
+            cbor_text(flag_key, out);
+        }
+    }
+}
+
+/// The hash state after a flag key.
+pub(crate) fn seed_of(generation: Generation, flag_key: &str) -> Murmur3 {
+    let mut hasher = Murmur3::default();
+    write_flag_key(generation, flag_key, &mut |piece| hasher.write(piece));
+    hasher
+}
+
 const CBOR_UNSIGNED: u8 = 0 << 5;
 const CBOR_NEGATIVE: u8 = 1 << 5;
 const CBOR_TEXT: u8 = 3 << 5;
@@ -157,7 +175,7 @@ fn cbor_head(major: u8, argument: u64, out: &mut impl FnMut(&[u8])) {
 }
 
 /// The head of a CBOR array of two, with which v3 joins flag key and targeting key.
-pub(crate) fn cbor_pair(out: &mut impl FnMut(&[u8])) {
+fn cbor_pair(out: &mut impl FnMut(&[u8])) {
     cbor_head(CBOR_ARRAY, 2, out);
 }
 

@@ -25,7 +25,7 @@ use crate::operand::Operand;
 use crate::reason::ErrorCode;
 use crate::rule::{Operands, Operator, Rule};
 
-pub(crate) use fractional::{Draw, Entry, Split, seed_of, total_weight};
+pub(crate) use fractional::Draw;
 
 /// Seconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

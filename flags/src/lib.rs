@@ -55,6 +55,7 @@ mod reason;
 mod rule;
 mod selector;
 mod snapshot;
+mod split;
 mod store;
 mod tape;
 mod tokens;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::context::Fingerprint;
-use crate::evaluate::Split;
+use crate::split::Split;
 use crate::value::Value;
 
 /// One node of a rule.

@@ -5,9 +5,9 @@ use super::evaluators::{Compiled, Evaluators};
 use super::report::Report;
 use crate::bucket::Generation;
 use crate::diagnose::{Code, closest};
-use crate::evaluate::{Entry, Split, total_weight};
 use crate::limits::{FLAG_NODES_MAX, RULE_DEPTH_MAX};
 use crate::rule::{Operands, Operator, Rule, Segment, Variable};
+use crate::split::{Entry, Split, total_weight};
 use crate::tape::{Items, Kind, Name, Node};
 use crate::value::Value;
 

@@ -6,27 +6,12 @@
 
 use super::{Data, Fault, Observer, Outcome, Scope, Walk};
 use crate::bucket::{
-    Generation, Murmur3, WEIGHT_MAX, bucket_of, cbor_number, cbor_pair, cbor_text, cbor_value,
+    Generation, Murmur3, bucket_of, cbor_number, cbor_text, cbor_value, write_flag_key,
 };
 use crate::operand::Operand;
-use crate::rule::{FLAGD, Operands, Rule};
+use crate::rule::{FLAGD, Operands};
+use crate::split::{Entry, Split, total_weight};
 use crate::value::Value;
-
-/// A `fractional` whose entries are literals: everything but the bucket is known beforehand.
-#[derive(Debug)]
-pub(crate) struct Split {
-    /// What to bucket by, unless by flag key and targeting key.
-    pub(crate) bucket_by: Option<Rule>,
-    pub(crate) entries: Box<[Entry]>,
-    pub(crate) total: u32,
-}
-
-/// One share of a split.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) variant: Value,
-    pub(crate) weight: u32,
-}
 
 /// One draw of a bucket, for explanations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +41,7 @@ impl<'a, O: Observer> Walk<'a, O> {
                 if value.is_list() {
                     // A list in this place is one more entry.
                     let entries =
-                        split.entries.iter().map(|entry| -> Operand<'a> { entry.as_operand() });
+                        split.entries.iter().map(|entry| -> Operand<'a> { operand_of(entry) });
                     return self.draw_from(std::iter::once(value).chain(entries).collect(), scope);
                 }
                 match self.unit_of(value) {
@@ -100,7 +85,7 @@ impl<'a, O: Observer> Walk<'a, O> {
         };
         let generation = self.subject.flag.generation;
         let entries: Option<Vec<Entry>> =
-            items.into_iter().map(|item| Entry::of_operand(item, generation)).collect();
+            items.into_iter().map(|item| entry_of(item, generation)).collect();
         let Some(entries) = entries else { return Ok(Operand::NULL) };
         let Some(total) = total_weight(&entries) else { return Ok(Operand::NULL) };
         let weights = || entries.iter().map(|entry| (&entry.variant, entry.weight));
@@ -187,7 +172,7 @@ impl<'a, O: Observer> Walk<'a, O> {
         match (unit, self.subject.flag.generation) {
             (Unit::Implicit, generation) => {
                 let key = self.targeting_key(scope)?;
-                seed_bytes(generation, self.flag_key(scope), out);
+                write_flag_key(generation, self.flag_key(scope), out);
                 match generation {
                     Generation::V2 => out(key.as_bytes()),
                     Generation::V3 => cbor_text(key, out),
@@ -226,74 +211,16 @@ impl<'a, O: Observer> Walk<'a, O> {
     }
 }
 
-/// The bytes of a flag key that come before the targeting key.
-fn seed_bytes(generation: Generation, flag_key: &str, out: &mut impl FnMut(&[u8])) {
-    match generation {
-        Generation::V2 => out(flag_key.as_bytes()),
-        Generation::V3 => {
-            cbor_pair(out);
-            cbor_text(flag_key, out);
-        }
-    }
+/// Reads an entry `[variant, weight?]`; `None` if that is not what it is.
+fn entry_of(item: Operand<'_>, generation: Generation) -> Option<Entry> {
+    let mut members = item.into_items().ok()?;
+    let variant = members.next()?;
+    let weight = members.next();
+    Entry::new(variant.value()?, weight.as_ref().map(Operand::value), generation)
 }
 
-/// The hash state after a flag key.
-pub(crate) fn seed_of(generation: Generation, flag_key: &str) -> Murmur3 {
-    let mut hasher = Murmur3::default();
-    seed_bytes(generation, flag_key, &mut |piece| hasher.write(piece));
-    hasher
-}
-
-/// The weight of all entries together; `None` if it is over the limit.
-pub(crate) fn total_weight(entries: &[Entry]) -> Option<u32> {
-    let total: u64 = entries.iter().map(|entry| u64::from(entry.weight)).sum();
-    u32::try_from(total).ok().filter(|total| *total <= WEIGHT_MAX)
-}
-
-impl Entry {
-    /// Reads `[variant, weight?]`; `None` if that is not what it is.
-    fn of_operand(item: Operand<'_>, generation: Generation) -> Option<Self> {
-        let mut members = item.into_items().ok()?;
-        let variant = members.next()?;
-        let weight = members.next();
-        Self::new(variant.value()?, weight.as_ref().map(Operand::value), generation)
-    }
-
-    /// Reads a literal `[variant, weight?]`.
-    pub(crate) fn of_value(item: &Value, generation: Generation) -> Option<Self> {
-        let Value::Array(members) = item else { return None };
-        Self::new(members.first()?, members.get(1).map(Some), generation)
-    }
-
-    fn new(
-        variant: &Value,
-        weight: Option<Option<&Value>>,
-        generation: Generation,
-    ) -> Option<Self> {
-        if matches!(variant, Value::Array(_) | Value::Object(_)) {
-            return None;
-        }
-        let weight = match weight {
-            None => 1,
-            Some(Some(Value::Null)) if generation == Generation::V2 => 1,
-            Some(Some(Value::Number(number))) => whole_weight(number.as_f64())?,
-            Some(_) => return None,
-        };
-        Some(Self { variant: variant.clone(), weight })
-    }
-
-    fn as_operand(&self) -> Operand<'static> {
-        let members = [self.variant.clone(), Value::from(i64::from(self.weight))];
-        Operand::built(Value::Array(members.into()))
-    }
-}
-
-/// A weight: a whole number; a negative one counts as 0, because roll-out arithmetic yields such.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-fn whole_weight(weight: f64) -> Option<u32> {
-    if weight < f64::from(i32::MIN) && weight.fract() == 0.0 && weight < -(2_f64.powi(63)) {
-        // Beyond 64 bits flagd's conversion no longer gives the same number, and it gives up.
-        return None;
-    }
-    (weight.fract() == 0.0 && weight <= f64::from(WEIGHT_MAX)).then(|| weight.max(0.0) as u32)
+/// An entry as it might have been written.
+fn operand_of(entry: &Entry) -> Operand<'static> {
+    let members = [entry.variant.clone(), Value::from(i64::from(entry.weight))];
+    Operand::built(Value::Array(members.into()))
 }
