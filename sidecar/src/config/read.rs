@@ -8,7 +8,11 @@ use std::path::PathBuf;
 use outrigger_flags::Generation;
 
 use super::options::Spec;
-use super::{ConfigErrors, DEFAULT_GENERATION, Endpoint, Given, Log, LogFormat, Problem};
+use super::{
+    Config, ConfigErrors, DEFAULT_GENERATION, Dialect, Endpoint, Given, Log, LogFormat,
+    MANAGEMENT_PORT, OFREP_PORT, Problem, RPC_PORT, RequestSizes, SYNC_PORT,
+};
+use crate::sources::FileSource;
 
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +56,39 @@ impl<'a> Reader<'a> {
         Self { specs, given, file, problems, warnings }
     }
 
-    /// The outcome: what was read, unless there were problems.
-    pub(super) fn finish<T>(self, value: T) -> Result<T, ConfigErrors> {
-        if self.problems.is_empty() { Ok(value) } else { Err(ConfigErrors(self.problems)) }
+    /// What both command lines have; the rest is as under `serve`, where it cannot be set.
+    pub(super) fn config(
+        &mut self,
+        dialect: Dialect,
+        address: Option<IpAddr>,
+        sources: Vec<FileSource>,
+    ) -> Config {
+        Config {
+            dialect,
+            sources,
+            rpc: self.endpoint_or_socket(address, ("port", RPC_PORT), "socket-path"),
+            sync: self.endpoint_or_socket(address, ("sync-port", SYNC_PORT), "sync-socket-path"),
+            ofrep: self.endpoint(address, "ofrep-port", OFREP_PORT),
+            management: self.endpoint(address, "management-port", MANAGEMENT_PORT),
+            generation: self.generation(),
+            state_directory: self.state_directory(),
+            log: self.log(),
+            context_values: self.pairs("context-value"),
+            context_headers: self.pairs("context-from-header"),
+            cors_origins: self.cors_origins(),
+            request: RequestSizes::default(),
+            stream_deadline: None,
+            sync_metadata: true,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The outcome: what was read, with its warnings, unless there were problems.
+    pub(super) fn finish(self, config: Config) -> Result<Config, ConfigErrors> {
+        match self.problems.is_empty() {
+            true => Ok(Config { warnings: self.warnings, ..config }),
+            false => Err(ConfigErrors(self.problems)),
+        }
     }
 
     pub(super) fn problem(&mut self, place: impl fmt::Display, message: impl Into<String>) {

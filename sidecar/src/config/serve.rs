@@ -7,10 +7,7 @@ use outrigger_flags::SourceName;
 
 use super::options::SERVE;
 use super::read::{Origin, Reader};
-use super::{
-    Config, ConfigErrors, Dialect, Given, MANAGEMENT_PORT, OFREP_PORT, RPC_PORT, RequestSizes,
-    SYNC_PORT, source,
-};
+use super::{Config, ConfigErrors, Dialect, Given, source};
 use crate::sources::FileSource;
 use crate::sources::file::Names;
 
@@ -25,25 +22,9 @@ const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// All problems at once.
 pub fn serve(given: &Given) -> Result<Config, ConfigErrors> {
     let mut reader = Reader::new(SERVE, given);
-    let address = Some(address(&mut reader));
-    let config = Config {
-        dialect: Dialect::Own,
-        sources: sources(&mut reader),
-        rpc: reader.endpoint_or_socket(address, ("port", RPC_PORT), "socket-path"),
-        sync: reader.endpoint_or_socket(address, ("sync-port", SYNC_PORT), "sync-socket-path"),
-        ofrep: reader.endpoint(address, "ofrep-port", OFREP_PORT),
-        management: reader.endpoint(address, "management-port", MANAGEMENT_PORT),
-        generation: reader.generation(),
-        state_directory: reader.state_directory(),
-        log: reader.log(),
-        context_values: reader.pairs("context-value"),
-        context_headers: reader.pairs("context-from-header"),
-        cors_origins: reader.cors_origins(),
-        request: RequestSizes::default(),
-        stream_deadline: None,
-        sync_metadata: true,
-        warnings: std::mem::take(&mut reader.warnings),
-    };
+    let address = address(&mut reader);
+    let sources = sources(&mut reader);
+    let config = reader.config(Dialect::Own, Some(address), sources);
     reader.finish(config)
 }
 

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use super::options::START;
 use super::read::{Origin, Reader};
-use super::{
-    Config, ConfigErrors, Dialect, Given, MANAGEMENT_PORT, OFREP_PORT, RPC_PORT, RequestSizes,
-    SYNC_PORT, duration, file, source,
-};
+use super::{Config, ConfigErrors, Dialect, Given, RequestSizes, duration, file, source};
 use crate::sources::FileSource;
 
 /// Where flagd looks for settings if nobody says where, below the home directory.
@@ -32,27 +29,14 @@ pub fn start(
     reader.warn_of_unknown_keys();
     refuse_tls(&mut reader);
     let address = reader.address();
+    let sources = sources(&mut reader);
     let config = Config {
-        dialect: Dialect::Flagd,
-        sources: sources(&mut reader),
-        rpc: reader.endpoint_or_socket(address, ("port", RPC_PORT), "socket-path"),
-        sync: reader.endpoint_or_socket(address, ("sync-port", SYNC_PORT), "sync-socket-path"),
-        ofrep: reader.endpoint(address, "ofrep-port", OFREP_PORT),
-        management: reader.endpoint(address, "management-port", MANAGEMENT_PORT),
-        generation: reader.generation(),
-        state_directory: reader.state_directory(),
-        log: reader.log(),
-        context_values: reader.pairs("context-value"),
-        context_headers: reader.pairs("context-from-header"),
-        cors_origins: reader.cors_origins(),
         request: request_sizes(&mut reader),
         stream_deadline: stream_deadline(&mut reader),
         sync_metadata: !reader.switch("disable-sync-metadata", false),
-        warnings: {
-            reader.warn_of_ignored();
-            std::mem::take(&mut reader.warnings)
-        },
+        ..reader.config(Dialect::Flagd, address, sources)
     };
+    reader.warn_of_ignored();
     reader.finish(config)
 }
 
