@@ -76,9 +76,9 @@ fn target(page: &Path, link: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn nothing_names_a_machine_of_ours() {
+fn nothing_names_a_home_on_some_machine() {
     // Put together here, so that this file does not find itself.
-    let places = [["/wo", "rk/"], ["/ro", "ot/"], ["/home/", "runner"], ["/tmp/", "notes"]];
+    let places = [["/ho", "me/"], ["/ro", "ot/"], ["/Us", "ers/"]];
     let places = places.map(|parts| parts.concat());
     let mut found = Vec::new();
     for (path, text) in written() {

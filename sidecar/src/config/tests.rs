@@ -258,9 +258,9 @@ fn a_configuration_file_must_be_readable_if_it_is_named() {
 
 #[test]
 fn the_file_in_the_home_directory_is_read_if_it_is_there() {
-    let environment = [("HOME", "/home/op")];
+    let environment = [("HOME", "/var/op")];
     let file = |path: &Path| {
-        assert_eq!(path, Path::new("/home/op/.agent.yaml"));
+        assert_eq!(path, Path::new("/var/op/.agent.yaml"));
         Ok("port: 9\nsources:\n- {uri: f.json, provider: file}\nbearerToken: x\n".to_owned())
     };
     let config = start(&given(&[], &environment), file).unwrap();
