@@ -133,7 +133,10 @@ fn compile(
         let is_doubled = doubled.contains(&entry.node.index());
         flags.extend(compiler.compile(entry, is_doubled));
     }
-    let layer = Layer::new(options.source.clone(), first_of_each(flags));
+    if !doubled.is_empty() {
+        flags = first_of_each(&flags);
+    }
+    let layer = Layer::new(options.source.clone(), flags);
     Ok(Loaded { layer, diagnostics: report.take() })
 }
 
@@ -142,13 +145,9 @@ fn by_id(flag: &Arc<Flag>) -> ((Option<&str>, &str), &Arc<Flag>) {
 }
 
 /// Of a flag that was defined twice, both stand for the same kept or broken flag.
-fn first_of_each(flags: Vec<Arc<Flag>>) -> Vec<Arc<Flag>> {
+fn first_of_each(flags: &[Arc<Flag>]) -> Vec<Arc<Flag>> {
     let mut seen = HashSet::with_capacity(flags.len());
-    let firsts: Vec<bool> = flags.iter().map(|flag| seen.insert(flag.id())).collect();
-    if firsts.iter().all(|first| *first) {
-        return flags;
-    }
-    flags.iter().zip(firsts).filter(|(_, first)| *first).map(|(flag, _)| Arc::clone(flag)).collect()
+    flags.iter().filter(|flag| seen.insert(flag.id())).map(Arc::clone).collect()
 }
 
 fn read(bytes: &[u8], format: Format) -> Result<Tape<'_>, Diagnostic> {
