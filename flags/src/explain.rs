@@ -118,7 +118,7 @@ fn label_of(rule: &Rule) -> String {
 impl fmt::Display for BucketDraw {
     /// One line: bytes, hash, bucket and shares.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bytes {}", hex(&self.bytes))?;
+        write!(f, "bytes {}", self.hex())?;
         match std::str::from_utf8(&self.bytes) {
             Ok(text) if !text.chars().any(char::is_control) => write!(f, " {text:?}")?,
             _ => {}
@@ -135,14 +135,16 @@ impl fmt::Display for BucketDraw {
     }
 }
 
-/// Bytes in hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+impl BucketDraw {
+    /// The bytes that were hashed, in hexadecimal.
+    pub fn hex(&self) -> String {
+        use std::fmt::Write;
+        self.bytes.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
 }
 
 impl fmt::Display for Step {

@@ -112,7 +112,7 @@ const fn hash_seed(revision: Revision) -> u64 {
 }
 
 /// A selection of the flags of a snapshot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct View {
     /// By flag set, then by key.
     flags: Vec<Arc<Flag>>,

@@ -21,6 +21,7 @@ use std::io::{self, Write};
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use exit::Exit;
+use outrigger_flags::Value;
 
 /// The verbs by topic, and what the exit codes mean. clap cannot group subcommands by itself.
 const OVERVIEW: &str = "\
@@ -132,6 +133,12 @@ fn print(text: &str) -> Exit {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(_) => Exit::Internal,
     }
+}
+
+/// A JSON object to print.
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let members = members.into_iter().map(|(name, value)| (Box::from(name), value));
+    Value::Object(members.collect())
 }
 
 /// Prints a complaint to standard error.

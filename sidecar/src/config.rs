@@ -24,7 +24,7 @@ use std::time::Duration;
 use outrigger_flags::Generation;
 
 use crate::sources::FileSource;
-pub use serve::serve;
+pub use serve::{DEFAULT_FLAGS, serve};
 pub use start::start;
 
 /// flagd's port for evaluation. Providers look there.

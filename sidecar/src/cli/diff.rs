@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use outrigger_flags::{ChangeKind, Flag, Object, Selector, Snapshot, Value, View, json, limits};
 
 use super::documents::{GenerationArg, snapshot};
-use super::validate::object;
-use super::{Exit, print};
+use super::{Exit, object, print};
 
 /// Show what changes between two flag files or directories
 #[derive(Debug, clap::Args)]

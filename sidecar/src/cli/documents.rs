@@ -9,11 +9,8 @@ use outrigger_flags::{
 };
 
 use super::{Exit, complain};
-use crate::config::DEFAULT_GENERATION;
+use crate::config::{DEFAULT_FLAGS, DEFAULT_GENERATION};
 use crate::sources::file::{Names, documents, read};
-
-/// Where flags are looked for if nobody says where.
-const DEFAULT_FLAGS: &str = "flags";
 
 /// Which generation of `fractional` buckets.
 #[derive(Debug, clap::Args)]

@@ -7,8 +7,7 @@ use outrigger_flags::{
 };
 
 use super::documents::{ContextArgs, GenerationArg, snapshot};
-use super::validate::object;
-use super::{Exit, complain, print};
+use super::{Exit, complain, object, print};
 use crate::runtime::Clock;
 
 /// Evaluate a flag
@@ -181,7 +180,6 @@ fn step_object(step: &Step) -> Value {
         Err(message) => (Value::Null, Value::from(message.as_str())),
     };
     let bucket = step.bucket.as_ref().map_or(Value::Null, |draw| {
-        let hex: String = draw.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let shares = draw.weights.iter().map(|(variant, weight)| {
             object([
                 ("variant", Value::from(variant.as_str())),
@@ -189,7 +187,7 @@ fn step_object(step: &Step) -> Value {
             ])
         });
         object([
-            ("bytes", Value::from(hex)),
+            ("bytes", Value::from(draw.hex())),
             ("hash", Value::from(i64::from(draw.hash))),
             ("bucket", Value::from(i64::from(draw.bucket))),
             ("total", Value::from(i64::from(draw.total))),

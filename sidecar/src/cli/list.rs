@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use outrigger_flags::{Flag, Selector, Value};
 
 use super::documents::{GenerationArg, snapshot};
-use super::validate::object;
-use super::{Exit, print};
+use super::{Exit, object, print};
 
 /// List flags
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use outrigger_flags::{Diagnostic, Effect, LoadOptions, Severity, Value};
 
 use super::documents::{Document, GenerationArg, Outcome, load_all, paths};
-use super::{Exit, complain, print};
+use super::{Exit, complain, object, print};
 use crate::runtime::Clock;
 
 /// Check flag files, all problems at once
@@ -189,11 +189,6 @@ fn problem(file: Value, found: &Diagnostic) -> Value {
         ("hint", found.hint.as_deref().map_or(Value::Null, text)),
         ("effect", text(effect)),
     ])
-}
-
-pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    let members = members.into_iter().map(|(name, value)| (Box::from(name), value));
-    Value::Object(members.collect())
 }
 
 /// GitHub's workflow commands; see "Workflow commands for GitHub Actions" for what is escaped.

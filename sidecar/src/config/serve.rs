@@ -12,7 +12,7 @@ use crate::sources::FileSource;
 use crate::sources::file::Names;
 
 /// Where flags are looked for if nobody says where.
-const DEFAULT_FLAGS: &str = "flags";
+pub const DEFAULT_FLAGS: &str = "flags";
 /// Whoever can reach the ports can read every flag, so only this host can.
 const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

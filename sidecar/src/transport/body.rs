@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -26,6 +28,14 @@ const LEFTOVER_WITHIN: Duration = Duration::from_secs(1);
 /// A response body of these bytes.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Body::new(Full::new(bytes.into()))
+}
+
+/// Refuses a compressed body: a bomb costs more than small requests save.
+pub(crate) fn refuse_compressed(headers: &HeaderMap) -> Result<(), Failure> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => Err(Failure::Compressed),
+        _ => Ok(()),
+    }
 }
 
 /// The whole body of a request.

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use outrigger_flags::limits::CONTEXT_DEPTH_MAX;
+
+/// Deepest nesting of a JSON request: a context, in its envelope.
+pub(super) const REQUEST_DEPTH_MAX: usize = CONTEXT_DEPTH_MAX + 1;
+
 /// What one listener bears.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerLimits {

@@ -9,27 +9,23 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{ALLOW, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use outrigger_flags::limits::CONTEXT_DEPTH_MAX;
 use outrigger_flags::{Flag, Object, Resolution, ResolutionError, Selector, Value, json};
 
 use super::body::{self, Body, full};
 use super::boundary::{Boundary, Room};
 use super::browser::BrowserPolicy;
 use super::failure::Failure;
-use super::limits::ServerLimits;
+use super::limits::{REQUEST_DEPTH_MAX, ServerLimits};
 use super::{Listener, header_text, server, structs};
 use crate::evaluation::{Evaluation, Scope, Subject};
 use crate::runtime::Shutdown;
 
 /// Everything below this path evaluates.
 const EVALUATE: &str = "/ofrep/v1/evaluate/flags";
-/// The envelope around a context, in levels of nesting.
-const ENVELOPE_DEPTH: usize = 1;
-
 /// What the operator decides about this listener.
 #[derive(Debug, Clone, Default)]
 pub struct OfrepSettings {
@@ -76,9 +72,7 @@ impl Room for Ofrep {
         if head.method != Method::POST {
             return Err(Failure::WrongMethod);
         }
-        if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-            return Err(Failure::Compressed);
-        }
+        body::refuse_compressed(&head.headers)?;
         let context = context(&body::read(body, &self.limits).await?)?;
         let subject = self.evaluation.subject(context, |name| header_text(&head.headers, name))?;
         let text = match &target {
@@ -176,7 +170,7 @@ pub(super) fn context(body: &Bytes) -> Result<Object, Failure> {
     if body.is_empty() {
         return Ok(Object::default());
     }
-    match json::read(body, CONTEXT_DEPTH_MAX + ENVELOPE_DEPTH) {
+    match json::read(body, REQUEST_DEPTH_MAX) {
         Ok(Value::Object(members)) => {
             let context = members.into_iter().find(|(name, _)| **name == *"context");
             match context {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
 use hyper::body::Incoming;
@@ -165,9 +165,7 @@ fn admit(head: &Parts, procedure: Procedure) -> Result<Protocol, Failure> {
         Framing::ConnectStream if !streams => return Err(Failure::WrongMedia),
         _ => {}
     }
-    if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(Failure::Compressed);
-    }
+    body::refuse_compressed(&head.headers)?;
     match head.headers.get("connect-protocol-version") {
         Some(version) if version != "1" && protocol.is_connect() => {
             Err(Failure::Malformed("connect-protocol-version must be 1".to_owned()))

@@ -1,16 +1,13 @@
 //! Reading requests, in protocol buffers and in their JSON form.
 
-use outrigger_flags::limits::CONTEXT_DEPTH_MAX;
 use outrigger_flags::{Object, Value, json};
 use outrigger_proto::flagd::evaluation::v1;
 use prost::Message;
 
 use super::protocol::Codec;
 use crate::transport::failure::Failure;
+use crate::transport::limits::REQUEST_DEPTH_MAX;
 use crate::transport::structs;
-
-/// The envelope around a context, in levels of nesting.
-const ENVELOPE_DEPTH: usize = 1;
 
 /// What every `Resolve…` request says, in both generations and under the same field numbers.
 #[derive(Debug)]
@@ -66,7 +63,7 @@ impl JsonMembers {
             let problem = "zero-length payload is not a valid JSON object";
             return Err(Failure::Malformed(problem.to_owned()));
         }
-        match json::read(message, CONTEXT_DEPTH_MAX + ENVELOPE_DEPTH) {
+        match json::read(message, REQUEST_DEPTH_MAX) {
             Ok(Value::Object(members)) => Ok(Self(members.into_iter().collect())),
             Ok(other) => Err(Failure::Malformed(format!(
                 "the request must be a JSON object and is of type {}",
